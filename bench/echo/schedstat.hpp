@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace echo {
+
+/// What the scheduler has given a process, all threads together, in nanoseconds. The tick counters
+/// of /proc/PID/stat are too coarse for runs of half a second.
+struct processor_time {
+    std::uint64_t running = 0;
+    std::uint64_t waiting = 0;  // ready to run, while others ran
+};
+
+/// Zero where it cannot be read.
+[[nodiscard]] processor_time processor_time_of(int process);
+
+}  // namespace echo

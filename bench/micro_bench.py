@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Micro: what operations cost on one thread, each beside the least coroutine code that does the same."""
+
+import json
+import subprocess
+
+from figures import Figure
+from processes import Failed, pinned, processors, progress
+
+SECONDS_MAX = 1200
+BETWEEN_THREADS = ("shared_channel_item", "cross_shard_post")
+
+
+def unit(name):
+    return "ms" if name.endswith("_ms") else "bytes" if name.endswith("_bytes") else "ns"
+
+
+def measure(context, name, prepare):
+    command = [str(context.program("micro")), "--json", "--rounds", str(context.rounds), name]
+    if context.small:
+        command.append("--small")
+    done = subprocess.run(command, text=True, capture_output=True, timeout=SECONDS_MAX, check=False,
+                          preexec_fn=prepare)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def names(context):
+    """What there is to measure, one run each."""
+    done = subprocess.run([str(context.program("micro")), "--list"], text=True, capture_output=True,
+                          check=True)
+    return [name for name in done.stdout.split() if context.wants(name)]
+
+
+def run(context):
+    for name in names(context):
+        # What is between two threads needs two processors.
+        on_two = name in BETWEEN_THREADS
+        found = {line["name"]: line for line in
+                 measure(context, name, None if on_two else pinned(processors()[0]))}
+        for label, line in found.items():
+            if label not in (name, f"floor_{name}"):
+                continue
+            floor = f"floor_{name}" if f"floor_{name}" in found else ""
+            context.add(Figure("micro", label, unit(label), line["median"], line["min"], line["max"],
+                               floor=floor if label == name else "",
+                               allocations=None if unit(label) == "bytes" else line["allocations"],
+                               kept=label == name))
+        ours, floor = found[name], found.get(f"floor_{name}")
+        progress(f"micro {name}: {ours['min']:.1f} {unit(name)}" +
+                 (f", floor {floor['min']:.1f}" if floor else ""))

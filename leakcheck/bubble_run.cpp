@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/leakcheck/detail/bubble_run.hpp>
+
+#include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/runtime/detail/exception_text.hpp>
+#include <ringfence/runtime/frame_pool.hpp>
+#include <ringfence/runtime/task_tree.hpp>
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+namespace rf::leakcheck::detail {
+namespace {
+
+constexpr std::uint64_t jumps_max = 10'000'000;
+constexpr instant grace = 3'600'000'000'000;  // an hour
+
+thread_local constinit bubble_run* running = nullptr;
+
+task<> call_program(const std::function<task<>()>* fn) { co_await (*fn)(); }
+
+}  // namespace
+
+bubble_run* bubble_run::current() noexcept { return running; }
+
+bubble_run::bubble_run(const bubble_options& options, choices decisions)
+    : options_(options), world_(options.world, std::move(decisions)),
+      until_(options.time_max.count()), jumps_until_(jumps_max) {}
+
+bubble_run::~bubble_run() = default;
+
+void bubble_run::execute(const std::function<task<>()>& fn, rf::detail::scheduler* chooser) {
+    RF_ASSERT(
+        loop::current() == nullptr,
+        "a bubble has a loop of its own and cannot be inside of rf::run or of another bubble");
+    chooser_ = chooser;
+    bubble_run* const outer = std::exchange(running, this);
+    const std::size_t frames_before = frame_pool::statistics().blocks_live;
+    run_options how;
+    how.dump_on_quit = false;
+    how.observer = this;
+    const run_report report = run_and_report([&fn] { return call_program(&fn); }, how,
+                                             std::make_unique<simulated_driver>(world_));
+    running = outer;
+    judge(report, frame_pool::statistics().blocks_live != frames_before);
+}
+
+void bubble_run::begins(loop& owner) {
+    simulated_driver::current()->before_jump = [this, &owner] { return before_jump(owner); };
+    owner.set_scheduler(chooser_);
+}
+
+bool bubble_run::idle(loop&) {
+    if (blocked_.empty()) return false;
+    while (!blocked_.empty())
+        blocked_.pop_front().all_blocked();
+    return true;
+}
+
+std::string bubble_run::deadlocked(loop& owner) {
+    wait_graph_options all;
+    all.nothing_will_happen = true;
+    return wait_graph(owner, all).report();
+}
+
+bool bubble_run::before_jump(loop& owner) {
+    // A message from another thread is awaited in real time.
+    if (owner.posts_expected() == 0 && idle(owner)) return true;
+    if (owner.account().tasks_live == 0) return false;
+    ++jumps_;
+    if (world_.time() > until_ || jumps_ > jumps_until_) {
+        give_up(owner, fmt::format("the run goes on after {:g} s of virtual time, in which the "
+                                   "clock jumped {} times\n",
+                                   static_cast<double>(world_.time()) / 1e9, jumps_));
+        return true;
+    }
+    if (jumps_ < 64 || !std::has_single_bit(jumps_) || given_up_) return false;
+    const wait_graph graph(owner);
+    for (const wait_finding& finding : graph.findings()) {
+        if (!finding.proof() || finding.age < options_.patience) continue;
+        give_up(owner, "some tasks can never go on, while others do\n");
+        return true;
+    }
+    return false;
+}
+
+void bubble_run::give_up(loop& owner, std::string why) {
+    const std::string tree = wait_graph(owner).report() + task_tree(owner);
+    if (given_up_) {
+        std::fprintf(stderr,
+                     "ringfence: a bubble cannot be left, because these cannot be cancelled:\n%s",
+                     tree.c_str());
+        std::abort();
+    }
+    given_up_ = true;
+    // For what is shielded, and for cleanup.
+    until_ = world_.time() + grace;
+    jumps_until_ = jumps_ + jumps_max;
+    failure_ = std::move(why) + tree;
+    owner.root_nursery->cancel("the bubble gave up");
+}
+
+void bubble_run::judge(const run_report& report, bool frames_left) {
+    error_ = report.error;
+    if (!failure_.empty()) return;
+    if (!report.refusal.empty())
+        failure_ = report.refusal + "\n";
+    else if (!report.deadlock.empty())
+        failure_ = report.deadlock;
+    else if (report.error != nullptr && !errors_allowed_)
+        failure_ = "it threw: " + rf::detail::exception_text(report.error) + "\n";
+    if (!report.leaks.empty()) failure_ += "left open at the end: " + report.leaks;
+    for (const std::string& fault : report.faults)
+        failure_ += fault + "\n";
+    if (world_.open_descriptors() != 0 && !options_.leave_descriptors)
+        failure_ += "simulated descriptors were left open\n" + world_.describe_pending();
+    if (frames_left) failure_ += "coroutine frames were left behind, or destroyed twice\n";
+}
+
+}  // namespace rf::leakcheck::detail

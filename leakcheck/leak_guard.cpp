@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/leakcheck/leak_guard.hpp>
+
+#include <ringfence/leakcheck/detail/wait_edges.hpp>
+#include <ringfence/leakcheck/resource_table.hpp>
+#include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/async_stack.hpp>
+#include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/nursery.hpp>
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <unordered_map>
+
+namespace rf::leakcheck {
+namespace {
+
+using rf::detail::scope_node;
+using rf::detail::task_record;
+
+/// The guard around each guard of this thread that lives, or has left something behind.
+thread_local std::unordered_map<std::uint32_t, std::uint32_t> guard_around;
+// Of the process, because tasks may carry numbers to other loops.
+std::atomic<std::uint32_t> last_guard{0};
+std::atomic<std::uint64_t> unchecked{0};
+
+bool is_inside(std::uint32_t guard, std::uint32_t of) {
+    while (guard != of) {
+        const auto found = guard_around.find(guard);
+        if (found == guard_around.end()) return false;
+        guard = found->second;
+    }
+    return true;
+}
+
+void describe_function(std::vector<std::string>& to, const char* function) {
+    if (function != nullptr) to.emplace_back(rf::detail::short_name(function));
+}
+
+/// Names, lines and functions of the tasks around `task`: those that opened the nurseries it is in.
+void describe_ancestors(leak_subject& subject, const task_record& task) {
+    for (const task_record* at = &task; at->home != nullptr;) {
+        at = at->home->scope().host();
+        if (at == nullptr) return;
+        if (at->name != nullptr) subject.ancestors.emplace_back(at->name);
+        subject.ancestors.push_back(rf::detail::to_string(at->spawned));
+        for (const rf::detail::frame* f = at->leaf; f != nullptr; f = f->parent())
+            describe_function(subject.ancestors, f->created.function_name());
+    }
+}
+
+/// What is left of what `mine` says is meant, less what is allowed.
+class collector {
+public:
+    explicit collector(leak_suppressions* allowed) : allowed_(allowed) {}
+
+    void collect(const loop& of, const std::function<bool(const resource&)>& mine) {
+        detail::for_each_task(of, [&](const task_record& task) { tasks_.emplace(task.id, &task); });
+        for (const resource& one : resource_table(of).entries)
+            if (one.kind != resource_kind::operation && mine(one)) add(one);
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+    void add(const resource& one) {
+        leak_subject subject;
+        subject.kind = one.kind;
+        subject.task_id = one.task_id;
+        subject.label = one.name;
+        subject.site = rf::detail::to_string(one.opened);
+        describe_function(subject.functions, one.function);
+        subject.text = to_string(one) + "\n";
+        const auto found = tasks_.find(one.task_id);
+        if (found != tasks_.end()) {
+            const task_record& task = *found->second;
+            for (const rf::detail::frame* f = task.leaf; f != nullptr; f = f->parent())
+                describe_function(subject.functions, f->created.function_name());
+            describe_ancestors(subject, task);
+            if (one.kind == resource_kind::task)
+                rf::detail::append_async_stack(subject.text, task, 4);
+        }
+        if (allowed_ == nullptr || !allowed_->allows(subject)) text_ += subject.text;
+    }
+
+    leak_suppressions* allowed_;
+    std::unordered_map<std::uint64_t, const task_record*> tasks_;
+    std::string text_;
+};
+
+bool is_current(const resource& one) {
+    return one.kind == resource_kind::task && rf::detail::slot.current != nullptr &&
+           one.task_id == rf::detail::slot.current->id;
+}
+
+}  // namespace
+
+std::uint64_t unchecked_leaks() noexcept { return unchecked.load(); }
+
+leak_guard::leak_guard(std::source_location where)
+    : task_(rf::detail::slot.current), number_(0), outer_(0), where_(where) {
+    RF_ASSERT(task_ != nullptr, "a leak_guard guards what a task does: make it in a task");
+    outer_ = task_->guard;
+    do
+        number_ = ++last_guard;
+    while (number_ == 0);
+    guard_around[number_] = outer_;
+    task_->guard = number_;
+}
+
+leak_guard::leak_guard(leak_suppressions& allowed, std::source_location where) : leak_guard(where) {
+    allowed_ = &allowed;
+}
+
+leak_guard::~leak_guard() {
+    RF_ASSERT(task_->guard == number_,
+              "leak_guards of a task are destroyed in the order opposite to that of their making");
+    task_->guard = outer_;
+    const std::string all = compare(nullptr);
+    // What is left may have to be told to the guard around this one.
+    if (all.empty()) guard_around.erase(number_);
+    if (checked_) return;
+    const std::string left = all.empty() || allowed_ == nullptr ? all : compare(allowed_);
+    if (left.empty()) return;
+    ++unchecked;
+    std::fprintf(stderr, "ringfence: left behind by the block at %s:\n%s",
+                 rf::detail::to_string(where_).c_str(), left.c_str());
+    if (abort_) std::abort();
+}
+
+std::string leak_guard::findings() {
+    checked_ = true;
+    return compare(allowed_);
+}
+
+std::string leak_guard::compare(leak_suppressions* allowed) const {
+    collector left(allowed);
+    left.collect(loop::here(), [this](const resource& one) {
+        return is_inside(one.guard, number_) && one.task_id != 0 &&
+               !(one.task_id == task_->id &&
+                 (one.kind == resource_kind::task || one.kind == resource_kind::timer));
+    });
+    return left.take();
+}
+
+std::string verify_none(const nursery& scope, leak_suppressions* allowed) {
+    const loop& owner = loop::here();
+    std::unordered_map<std::uint64_t, bool> inside;
+    std::vector<const scope_node*> todo{&scope.scope()};
+    while (!todo.empty()) {
+        const scope_node* at = todo.back();
+        todo.pop_back();
+        at->tasks.for_each([&](const task_record& task) { inside[task.id] = true; });
+        at->children.for_each([&](const scope_node& child) { todo.push_back(&child); });
+    }
+    if (rf::detail::slot.current != nullptr) inside.erase(rf::detail::slot.current->id);
+    collector left(allowed);
+    left.collect(owner, [&](const resource& one) { return inside.contains(one.task_id); });
+    return left.take();
+}
+
+std::string verify_none(leak_suppressions* allowed) {
+    collector left(allowed);
+    left.collect(loop::here(), [](const resource& one) { return !is_current(one); });
+    return left.take();
+}
+
+}  // namespace rf::leakcheck

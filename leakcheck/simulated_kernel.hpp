@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/leakcheck/choices.hpp>
+#include <ringfence/leakcheck/detail/simulated_request.hpp>
+#include <ringfence/leakcheck/simulated_options.hpp>
+#include <ringfence/runtime/driver.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace rf::leakcheck {
+
+namespace detail {
+class simulated_listener;
+class simulated_stream;
+}  // namespace detail
+
+/// A kernel in memory, with virtual time: what a simulated_driver carries requests to.
+///
+/// Requests complete in an order, after delays and with results that `choices` decide, and always
+/// such that the real kernel could have done so: a cancel has a completion of its own, before or
+/// after its target's; a completion may win against it; multishot requests end by themselves;
+/// transfers fall short; queues overflow. What a request points to is read and written from its
+/// submission until its last completion, and never outside.
+///
+/// Time stands still while anything is due and jumps when the loop sleeps.
+///
+/// Descriptors are numbers from 1,000,000 up, the lowest free one first, known here alone. To the
+/// process they are not open, so that a system call on one fails with EBADF.
+///
+/// Lifetime: outlives its driver.
+/// Threads: the loop's.
+class simulated_kernel {
+public:
+    explicit simulated_kernel(simulated_options options = {});
+    /// Decisions from elsewhere than the seed of `options`.
+    simulated_kernel(simulated_options options, leakcheck::choices decisions);
+    simulated_kernel(const simulated_kernel&) = delete;
+    simulated_kernel& operator=(const simulated_kernel&) = delete;
+    /// No request may be pending.
+    ~simulated_kernel();
+
+    /// The kernel under the calling thread's loop. Aborts if that is not a simulated one.
+    [[nodiscard]] static simulated_kernel& here() noexcept;
+
+    // Descriptors, for tests and the tasks in them.
+
+    struct descriptor_pair {
+        int first = -1;
+        int second = -1;
+    };
+    [[nodiscard]] descriptor_pair make_stream_pair();
+    /// `first` is read from, `second` written to.
+    [[nodiscard]] descriptor_pair make_pipe();
+    /// A socket for CONNECT.
+    [[nodiscard]] int make_socket();
+    /// Listens on `port`; 0 chooses one.
+    [[nodiscard]] int make_listener(std::uint16_t port = 0);
+    [[nodiscard]] std::uint16_t port_of(int listener) const;
+    /// Connects to `port` take for ever, as behind a firewall that drops.
+    void make_black_hole(std::uint16_t port) { black_holes_.insert(port); }
+    /// Connects at once. The client's end, or -ECONNREFUSED, -EAGAIN if the backlog is full.
+    [[nodiscard]] int connect_to(int listener);
+    [[nodiscard]] int make_file(std::string_view content = {});
+    [[nodiscard]] std::string content_of(int file) const;
+    [[nodiscard]] int make_eventfd(std::uint64_t initial = 0);
+
+    // What the peer of a program does, at once and without a request. As the system calls on a
+    // non-blocking descriptor: a count, or a negative errno.
+    int write_now(int fd, std::string_view data);
+    [[nodiscard]] std::string read_now(int fd, std::size_t size_max = SIZE_MAX);
+    int shut_down_now(int fd, int how);
+    int close_now(int fd);
+    /// The connection breaks: the other end hears ECONNRESET. `fd` stays open.
+    void reset_now(int fd);
+
+    /// Runs `action` on the loop's thread when the virtual clock has come to `when`.
+    void at(instant when, std::function<void()> action);
+    void after(std::chrono::nanoseconds span, std::function<void()> action);
+
+    /// The `nth` request with this opcode from now on (1 is the next, 0 every one) completes with
+    /// `result` and has no effect.
+    void inject(std::uint8_t opcode, std::uint32_t nth, std::int32_t result);
+    /// How many requests with this opcode were submitted.
+    [[nodiscard]] std::uint64_t submitted(std::uint8_t opcode) const;
+
+    // What there is.
+
+    [[nodiscard]] instant time() const noexcept { return now_; }
+    [[nodiscard]] std::size_t open_descriptors() const noexcept { return table_.size(); }
+    [[nodiscard]] std::size_t pending_requests() const noexcept { return pending_.size(); }
+    /// One line per pending request and open descriptor.
+    [[nodiscard]] std::string describe_pending() const;
+    [[nodiscard]] leakcheck::choices& choices() noexcept { return choices_; }
+    [[nodiscard]] const simulated_options& options() const noexcept { return options_; }
+    /// What it can do: everything, less what the options mask.
+    [[nodiscard]] const kernel_features& features() const noexcept { return features_; }
+
+private:
+    friend class simulated_driver;
+    friend class detail::simulated_object;
+    friend class detail::simulated_stream;
+    friend class detail::simulated_listener;
+    using request = detail::simulated_request;
+    using object = detail::simulated_object;
+
+    static constexpr std::uint32_t every_request = ~std::uint32_t{0};
+    struct injection {
+        std::uint8_t opcode;
+        std::uint32_t countdown;  // 0: used up
+        std::int32_t result;
+    };
+    enum class step : std::uint8_t { finished, again, parked };
+
+    // Descriptors (simulated_descriptors.cpp).
+    [[nodiscard]] int install(std::shared_ptr<object> opened);
+    [[nodiscard]] std::shared_ptr<object> find(int fd) const;
+    template <class Kind>
+    [[nodiscard]] Kind& known(int fd, const char* kind) const;
+    [[nodiscard]] detail::simulated_listener* listener_on(std::uint16_t port) const;
+    [[nodiscard]] detail::io_result connect_stream(detail::simulated_stream& client,
+                                                   std::uint16_t port);
+    void wake_parked(object& changed);
+    void restart(std::uint64_t number);
+
+    // Time and order (simulated_kernel.cpp).
+    void submit(const io_uring_sqe& sqe);
+    void schedule(request& which, instant at);
+    void unschedule(request& which);
+    [[nodiscard]] instant delay();
+    [[nodiscard]] instant next_event() const noexcept;
+    [[nodiscard]] bool anything_due() const noexcept;
+    void advance_to(instant when);
+    void run_due();
+    void run_one(std::uint64_t number);
+    [[nodiscard]] bool run_actions();
+    [[nodiscard]] bool has_completions() const noexcept { return !completions_.empty(); }
+    [[nodiscard]] bool overflowed() const noexcept { return !overflow_.empty(); }
+    std::size_t reap(std::span<completion> out) noexcept;
+    void flush_overflow();
+
+    // Requests (simulated_requests.cpp, simulated_transfers.cpp, simulated_cancel.cpp).
+    [[nodiscard]] std::int32_t import(request& fresh);
+    [[nodiscard]] std::int32_t import_memory(request& fresh);
+    [[nodiscard]] const injection* injected(std::uint8_t opcode);
+    void park(request& which);
+    [[nodiscard]] step attempt(request& which);
+    [[nodiscard]] step transfer_in(request& which);
+    [[nodiscard]] step settle_in(request& which, detail::io_result result, bool whole,
+                                 std::uint32_t flags);
+    [[nodiscard]] step transfer_out(request& which);
+    [[nodiscard]] step deliver(request& which, std::int32_t result, std::uint32_t flags);
+    [[nodiscard]] step attempt_accept(request& which);
+    [[nodiscard]] step attempt_connect(request& which);
+    [[nodiscard]] step attempt_poll(request& which);
+    [[nodiscard]] std::size_t shortened(std::size_t size);
+    [[nodiscard]] bool could_finish(const request& which) const;
+    void attempt_cancel(request& cancel);
+    [[nodiscard]] std::int32_t cancel_one(request& target);
+    void end(request& which, std::int32_t result, instant at);
+    void post(const request& which, std::int32_t result, std::uint32_t flags);
+    [[nodiscard]] step finish(request& which, std::int32_t result, std::uint32_t flags = 0);
+
+    simulated_options options_;
+    leakcheck::choices choices_;
+    kernel_features features_;
+    instant now_ = 0;
+    std::uint64_t last_number_ = 0;
+    std::map<int, std::shared_ptr<object>> table_;
+    std::set<std::uint16_t> black_holes_;
+    std::map<std::uint64_t, std::unique_ptr<request>> pending_;  // by number
+    std::set<std::pair<instant, std::uint64_t>> queue_;          // what happens later
+    std::vector<std::uint64_t> ready_;                           // what is due, in no order
+    std::multimap<instant, std::function<void()>> actions_;
+    std::map<std::uint16_t, detail::simulated_buffer_group> groups_;
+    std::vector<injection> injections_;
+    std::map<std::uint8_t, std::uint64_t> submitted_;
+    std::deque<completion> completions_;  // at most options_.cq_entries
+    std::deque<completion> overflow_;     // what the completion queue had no room for
+};
+
+}  // namespace rf::leakcheck

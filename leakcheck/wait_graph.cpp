@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/leakcheck/wait_graph.hpp>
+
+#include <ringfence/leakcheck/detail/wait_edges.hpp>
+#include <ringfence/leakcheck/detail/wait_text.hpp>
+#include <ringfence/runtime/detail/async_stack.hpp>
+#include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/waiter.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace rf::leakcheck {
+namespace {
+
+using detail::wait_edges;
+using rf::detail::scope_node;
+using rf::detail::task_record;
+
+constexpr std::size_t shown_max = 8;  // tasks of one finding, in its text
+
+/// Tasks that wait at one line, with one verdict.
+using site = std::tuple<verdict, const char*, std::uint32_t>;
+
+/// The scope whose cancel a shield keeps from `task`; null if there is none.
+bool shielded_from_cancel(const task_record& task) {
+    for (const scope_node* scope = task.scope; scope != nullptr; scope = scope->parent())
+        if (scope->shielded()) return scope->parent() != nullptr && scope->parent()->cancelled();
+    return false;
+}
+
+class finder {
+public:
+    finder(const loop& of, const wait_graph_options& options)
+        : loop_(of), options_(options), edges_(of), now_(of.cached_now()) {
+        bool moves = !options.nothing_will_happen && !of.quiescent();
+        for (std::size_t i = 0; i < edges_.task_count && !moves; ++i)
+            moves = !edges_.nodes[i].waits;
+        edges_.mark_alive(moves);
+    }
+
+    std::vector<wait_finding> run() {
+        std::vector<bool> in_cycle(edges_.nodes.size(), false);
+        for (const std::vector<std::uint32_t>& cycle : edges_.cycles()) {
+            std::vector<const task_record*> tasks;
+            for (const std::uint32_t node : cycle) {
+                in_cycle[node] = true;
+                tasks.push_back(edges_.nodes[node].task);
+            }
+            named_ += tasks.size();
+            add(verdict::cycle, tasks);
+        }
+        for (std::size_t i = 0; i < edges_.task_count; ++i)
+            if (edges_.nodes[i].waits && !in_cycle[i]) judge(edges_.nodes[i]);
+        for (auto& [where, tasks] : sites_) {
+            std::ranges::sort(tasks, [](const task_record* a, const task_record* b) {
+                return std::pair(a->wait->since(), a->id) < std::pair(b->wait->since(), b->id);
+            });
+            add(std::get<verdict>(where), tasks);
+        }
+        return std::move(findings_);
+    }
+
+    [[nodiscard]] std::size_t tasks() const { return edges_.task_count; }
+    [[nodiscard]] std::size_t count(bool wait_edges::node::* what) const {
+        return static_cast<std::size_t>(
+            std::count_if(edges_.nodes.begin(),
+                          edges_.nodes.begin() + static_cast<std::ptrdiff_t>(edges_.task_count),
+                          [&](const wait_edges::node& node) { return node.*what; }));
+    }
+    [[nodiscard]] std::size_t named() const { return named_; }
+
+private:
+    void judge(const wait_edges::node& node) {
+        const task_record& task = *node.task;
+        if (!node.alive) {
+            if (node.first != node.last) return;  // behind somebody who is stuck
+            ++named_;
+            file(node.gone ? verdict::orphan : verdict::quiescent, task);
+            return;
+        }
+        const instant age = now_ - task.wait->since();
+        if (node.held && node.first == node.last)
+            file(verdict::holder_gone, task);
+        else if (age >= options_.unwind_max.count() && unwinds_late(node))
+            file(verdict::unwinds_late, task);
+        else if (age >= options_.age_max.count())
+            file(verdict::too_old, task);
+    }
+    // A join in a cancelled scope waits for children that are reported themselves.
+    [[nodiscard]] bool unwinds_late(const wait_edges::node& node) const {
+        if (node.first != node.last && edges_.nodes[edges_.targets[node.first]].all) return false;
+        return node.task->scope->cancelled() || shielded_from_cancel(*node.task);
+    }
+    void file(verdict what, const task_record& task) {
+        const std::source_location where = rf::detail::user_line(task);
+        sites_[{what, where.file_name(), where.line()}].push_back(&task);
+    }
+
+    void add(verdict what, const std::vector<const task_record*>& tasks) {
+        wait_finding& made = findings_.emplace_back();
+        made.what = what;
+        made.tasks.reserve(tasks.size());
+        instant youngest = 0;
+        for (const task_record* task : tasks) {
+            made.tasks.push_back(task->id);
+            youngest = std::max(youngest, task->wait->since());
+        }
+        made.age = std::chrono::nanoseconds(now_ - youngest);
+        detail::wait_text text(loop_, now_);
+        text.begin(what, tasks.size(), rf::detail::user_line(*tasks.front()));
+        for (std::size_t i = 0; i < std::min(tasks.size(), shown_max); ++i)
+            text.task(*tasks[i], what != verdict::cycle);
+        if (tasks.size() > shown_max) text.more(tasks.size() - shown_max);
+        text.advise(what, tasks);
+        made.text = text.take();
+    }
+
+    const loop& loop_;
+    const wait_graph_options& options_;
+    wait_edges edges_;
+    instant now_;
+    std::size_t named_ = 0;
+    std::map<site, std::vector<const task_record*>> sites_;
+    std::vector<wait_finding> findings_;
+};
+
+}  // namespace
+
+std::string_view to_string(verdict what) noexcept {
+    switch (what) {
+    case verdict::cycle: return "cycle";
+    case verdict::orphan: return "orphan";
+    case verdict::quiescent: return "quiescent";
+    case verdict::holder_gone: return "holder gone";
+    case verdict::too_old: return "too old";
+    case verdict::unwinds_late: return "unwinds late";
+    }
+    return "unknown";
+}
+
+wait_graph::wait_graph(const loop& of, const wait_graph_options& options) {
+    finder found(of, options);
+    findings_ = found.run();
+    tasks_ = found.tasks();
+    waiting_ = found.count(&wait_edges::node::waits);
+    stuck_ = tasks_ - found.count(&wait_edges::node::alive);
+    behind_ = stuck_ - found.named();
+}
+
+std::string wait_graph::report() const {
+    std::string text;
+    for (const wait_finding& finding : findings_)
+        text += finding.text;
+    if (behind_ != 0)
+        text += fmt::format("{} more task{} behind these and can never go on\n", behind_,
+                            behind_ == 1 ? " waits" : "s wait");
+    return text;
+}
+
+}  // namespace rf::leakcheck

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/runtime/detail/async_stack.hpp>
+
+#include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/user_line.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace rf::detail {
+
+std::string_view short_name(const char* function) {
+    std::string_view name(function);
+    if (const auto clone = name.find("::_Z"); clone != name.npos) name = name.substr(0, clone);
+    std::size_t start = 0;
+    int depth = 0;  // inside <...>
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const std::string_view rest = name.substr(i);
+        if (rest.starts_with("(anonymous ") || rest.starts_with("{anonymous}")) {
+            i = std::min(name.find(rest.front() == '(' ? ')' : '}', i), name.size() - 1);
+            continue;
+        }
+        if (name[i] == '<') ++depth;
+        if (name[i] == '>') --depth;
+        if (depth != 0) continue;
+        if (name[i] == ' ') start = i + 1;
+        if (name[i] == '(' && i > start) return name.substr(start, i - start);
+    }
+    return name.substr(start);
+}
+
+void append_async_stack(std::string& text, const task_record& task, int indent) {
+    auto out = std::back_inserter(text);
+    int shown = 0;
+    for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
+        if (!task.started) {
+            fmt::format_to(out, "{:{}}in {}\n", "", indent, short_name(f->created.function_name()));
+            continue;
+        }
+        // All of them, unless nothing of the user's would be left to go by.
+        const bool only_one = f->link == nullptr && shown == 0 && is_library_line(task.spawned);
+        if (is_library_line(f->at) && !only_one) continue;
+        if (++shown > 64) {
+            fmt::format_to(out, "{:{}}... and more frames\n", "", indent);
+            break;
+        }
+        fmt::format_to(out, "{:{}}at {} in {}\n", "", indent, to_string(f->at),
+                       short_name(f->created.function_name()));
+    }
+}
+
+std::string age_text(instant span) {
+    const double ms = static_cast<double>(span) / 1e6;
+    if (ms < 1000) return fmt::format("{:.0f} ms", ms);
+    return fmt::format("{:.1f} s", ms / 1000);
+}
+
+std::string task_text(const task_record& task) {
+    if (task.name == nullptr) return fmt::format("task {}", task.id);
+    return fmt::format("task {} \"{}\"", task.id, task.name);
+}
+
+}  // namespace rf::detail

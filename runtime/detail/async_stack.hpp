@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/runtime/detail/task_record.hpp>
+#include <ringfence/runtime/driver.hpp>
+
+#include <source_location>
+#include <string>
+#include <string_view>
+
+namespace rf::detail {
+
+/// A function's name as people write it: without return type and arguments.
+[[nodiscard]] std::string_view short_name(const char* function);
+
+/// Appends the chain of co_await lines of `task`, innermost first, one line each, indented by
+/// `indent`; at most 64. Frames of the library are left out, unless there is no other.
+void append_async_stack(std::string& text, const task_record& task, int indent);
+
+/// "250 ms", "3.2 s".
+[[nodiscard]] std::string age_text(instant span);
+
+/// "task 7 "name"".
+[[nodiscard]] std::string task_text(const task_record& task);
+
+}  // namespace rf::detail

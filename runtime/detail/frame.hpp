@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+
+namespace rf::detail {
+
+struct frame;
+
+/// One `co_await child` in progress. Lives in the awaiter, inside the awaiting frame.
+///
+/// A boundary is a link at which unwinding stops: the parent frame is resumed instead of
+/// destroyed, and learns that its child is gone. Timeouts, nurseries and finally() are boundaries.
+class await_link {
+public:
+    frame* child = nullptr;  // nulled by unwinding, which destroys the child before the parent
+
+    void attach(frame* parent, bool boundary) noexcept {
+        parent_ = reinterpret_cast<std::uintptr_t>(parent) | (boundary ? 1u : 0u);
+    }
+    [[nodiscard]] frame* parent() const noexcept {
+        return reinterpret_cast<frame*>(parent_ & ~std::uintptr_t{1});
+    }
+    [[nodiscard]] bool boundary() const noexcept { return (parent_ & 1u) != 0; }
+
+private:
+    std::uintptr_t parent_ = 0;  // the frame's address; bit 0 marks a boundary
+};
+
+/// What a coroutine has come to.
+enum class completion_state : std::uint8_t { running, value, error };
+
+/// The part of every promise that does not depend on the result type: who awaits this coroutine
+/// and where it stands. Chains of these are the async stacks.
+struct frame {
+    await_link* link = nullptr;    // who awaits it; null for the first frame of a task
+    std::source_location at;       // its current, or last, co_await
+    std::source_location created;  // names the function; see coroutine facts in docs/hacking.md
+    completion_state state = completion_state::running;
+    bool started = false;
+
+    explicit frame(std::source_location where) noexcept : created(where) {}
+
+    [[nodiscard]] std::coroutine_handle<> handle() noexcept {
+        return std::coroutine_handle<frame>::from_promise(*this);
+    }
+    [[nodiscard]] frame* parent() const noexcept { return link ? link->parent() : nullptr; }
+};
+
+}  // namespace rf::detail

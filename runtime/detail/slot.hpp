@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <utility>
+
+namespace rf {
+class loop;
+}
+
+namespace rf::detail {
+
+struct task_record;
+
+/// What the calling thread is running. Constant-initialised and trivially destroyed, so that each
+/// access is one load from thread-local storage.
+struct loop_slot {
+    std::coroutine_handle<> next;    // where the trampoline goes from here; null: back to the loop
+    task_record* current = nullptr;  // the task whose code runs; null in the loop itself
+    loop* owner = nullptr;           // the loop that runs on this thread
+    bool unwinding = false;          // frames are being destroyed by cancellation
+    std::int32_t ready_left = 0;     // waits that may still be ready at once; see spend_ready()
+};
+
+inline thread_local constinit loop_slot slot{};
+
+/// A task whose waits are always ready at once would keep the loop for itself. So waits that are
+/// ready are counted, and after some hundreds one of them gives way to others all the same: false.
+[[nodiscard]] inline bool spend_ready() noexcept { return --slot.ready_left >= 0; }
+[[nodiscard]] inline bool ready_spent() noexcept { return slot.ready_left < 0; }
+
+}  // namespace rf::detail

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/runtime/detail/task_record.hpp>
+
+#include <source_location>
+
+namespace rf::detail {
+
+/// Whether a line is the library's own: such a line tells a user nothing.
+[[nodiscard]] bool is_library_line(const std::source_location& line) noexcept;
+
+/// The line of the user's that `task` is at: its innermost co_await outside the library. Before the
+/// first, the beginning of the coroutine; where all is the library's, the line that spawned it.
+/// Cost: a look at each frame from the innermost out, up to that one.
+[[nodiscard]] const std::source_location& user_line(const task_record& task) noexcept;
+
+}  // namespace rf::detail

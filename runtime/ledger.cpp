@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/runtime/ledger.hpp>
+
+#include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/nursery_core.hpp>
+#include <ringfence/runtime/loop.hpp>
+
+#include <fmt/format.h>
+
+namespace rf {
+
+void descriptor_entry::open(int descriptor, const char* what) noexcept {
+    RF_ASSERT(fd < 0, "a descriptor was entered into the ledger twice");
+    loop& owner = loop::here();
+    fd = descriptor;
+    kind = what;
+    opened = detail::current_line();
+    if (const detail::task_record* task = detail::slot.current; task != nullptr) {
+        task_id = task->id;
+        guard = task->guard;
+        if (const detail::frame* leaf = task->leaf; leaf != nullptr) {
+            function = leaf->created.function_name();
+            if (opened.line() == 0) opened = leaf->created;  // it has not awaited anything yet
+        }
+    }
+    owner.ledger().descriptors_.push_back(*this);
+    ++owner.counters().descriptors;
+}
+
+void descriptor_entry::close() noexcept {
+    if (fd < 0) return;
+    fd = -1;
+    unlink();
+    --loop::here().counters().descriptors;
+}
+
+descriptor_entry::~descriptor_entry() {
+    RF_ASSERT(fd < 0, "an I/O object was destroyed with its descriptor still open");
+}
+
+std::string ledger::describe() const {
+    std::string text;
+    for_each([&](const descriptor_entry& entry) {
+        text += fmt::format("descriptor {}: {} opened at {} by task {}\n", entry.fd, entry.kind,
+                            detail::to_string(entry.opened), entry.task_id);
+    });
+    return text;
+}
+
+void ledger::closed_twice(const descriptor_entry& entry, int descriptor) {
+    if (faults_.size() == 64) return;
+    faults_.push_back(
+        fmt::format("descriptor {} ({} opened at {} by task {}) had been closed by somebody else "
+                    "when its owner closed it; if its number had been given out again by then, "
+                    "the wrong file would have been closed",
+                    descriptor, entry.kind, detail::to_string(entry.opened), entry.task_id));
+}
+
+void ledger::abandon() noexcept {
+    while (!descriptors_.empty())
+        descriptors_.pop_front().fd = -1;
+}
+
+}  // namespace rf

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/runtime/detail/user_line.hpp>
+
+#include <string_view>
+
+namespace rf::detail {
+
+bool is_library_line(const std::source_location& line) noexcept {
+    const std::string_view file(line.file_name());
+    for (const std::string_view module : {"runtime/", "io/", "sync/", "leakcheck/"})
+        if (file.starts_with(module)) return true;
+    return file.find("ringfence/") != file.npos;
+}
+
+const std::source_location& user_line(const task_record& task) noexcept {
+    for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
+        const std::source_location& line = f->at.line() != 0 ? f->at : f->created;
+        if (!is_library_line(line)) return line;
+    }
+    return task.spawned;
+}
+
+}  // namespace rf::detail

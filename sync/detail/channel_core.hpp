@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/sync/detail/item_ring.hpp>
+#include <ringfence/sync/detail/wait_queue.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace rf::sync {
+
+struct channel_statistics {
+    std::size_t items = 0;      // in the buffer now
+    std::size_t senders = 0;    // tasks that wait to send
+    std::size_t receivers = 0;  // tasks that wait to receive
+    std::uint64_t sent = 0;     // items that went in, so far
+};
+
+namespace detail {
+
+/// A sender in line, with its value still its own.
+template <class T>
+class send_wait : public queued_wait {
+public:
+    explicit send_wait(T* value) noexcept : value_(value) {}
+    send_wait(send_wait&&) noexcept = default;
+    T&& take() noexcept {
+        sent_ = true;
+        return std::move(*value_);
+    }
+
+protected:
+    ~send_wait() = default;
+    T* value_;
+    bool sent_ = false;
+};
+
+/// A receiver in line; senders put the value here.
+template <class T>
+class receive_wait : public queued_wait {
+public:
+    std::optional<T> received;
+
+protected:
+    receive_wait() noexcept = default;
+    receive_wait(receive_wait&&) noexcept = default;
+    ~receive_wait() = default;
+};
+
+/// What all channels of one loop do: items move from senders to receivers, through a buffer or
+/// straight from hand to hand, first come first served on both sides.
+template <class T>
+class channel_core {
+public:
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "what goes through a channel must move without throwing, because it moves while "
+                  "another task runs; send a std::unique_ptr to it instead");
+
+    channel_core(const char* kind, std::source_location made, item_ring<T> items) noexcept
+        : identity_{kind, made}, items_(std::move(items)) {}
+    ~channel_core() {
+        senders_.require_empty(identity_);
+        receivers_.require_empty(identity_);
+    }
+
+    /// Takes the value if that needs no waiting. In line, as pop() is: a call costs as much as the
+    /// rest when items only go through the buffer.
+    [[nodiscard, gnu::always_inline]] bool push(T& value) noexcept {
+        if (closed_) [[unlikely]]
+            return false;
+        if (!receivers_.empty()) return hand_over(value);
+        return items_.try_push(value);
+    }
+    /// Gives the oldest item if there is one.
+    [[nodiscard, gnu::always_inline]] bool pop(std::optional<T>& to) noexcept {
+        if (!items_.empty()) {
+            to.emplace(items_.pop());
+            if (!senders_.empty()) move_up();
+            return true;
+        }
+        if (senders_.empty()) return false;
+        return take_over(to);
+    }
+    void add_sender(send_wait<T>& wait) noexcept { senders_.add(wait, identity_); }
+    void add_receiver(receive_wait<T>& wait) noexcept { receivers_.add(wait, identity_); }
+
+    /// Nothing goes in any more. False if that was so already.
+    bool close() noexcept {
+        if (closed_) return false;
+        closed_ = true;
+        while (!receivers_.empty())
+            receivers_.pop(identity_).grant();
+        while (!senders_.empty())
+            senders_.pop(identity_).grant();
+        return true;
+    }
+    /// The same, and what is inside goes too.
+    void close_and_clear() noexcept {
+        close();
+        items_.clear();
+    }
+
+    /// For the last end of a side, as it goes.
+    void require_no_sender() const noexcept { senders_.require_empty(identity_); }
+    void require_no_receiver() const noexcept { receivers_.require_empty(identity_); }
+
+    [[nodiscard]] bool closed() const noexcept { return closed_; }
+    [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
+    [[nodiscard]] std::size_t capacity() const noexcept { return items_.capacity(); }
+    [[nodiscard]] const identity& id() const noexcept { return identity_; }
+    [[nodiscard]] channel_statistics statistics() const noexcept {
+        return {items_.size(), senders_.count(), receivers_.count(),
+                items_.pushed() + handed_over_};
+    }
+
+private:
+    /// Straight to the oldest receiver that waits.
+    bool hand_over(T& value) noexcept {
+        auto& first = static_cast<receive_wait<T>&>(receivers_.pop(identity_));
+        first.received.emplace(std::move(value));
+        ++handed_over_;
+        first.grant();
+        return true;
+    }
+    /// Straight from the oldest sender that waits.
+    bool take_over(std::optional<T>& to) noexcept {
+        ++handed_over_;
+        to.emplace(next_sender());
+        return true;
+    }
+    /// Into the buffer, where there is room, from the oldest sender that waits. Out of line, so
+    /// that what needs no waiting is short.
+    [[gnu::noinline]] void move_up() noexcept { items_.push(next_sender()); }
+    T&& next_sender() noexcept {
+        auto& next = static_cast<send_wait<T>&>(senders_.pop(identity_));
+        next.grant();  // queues the task; its frame, and the value in it, outlive this call
+        return next.take();
+    }
+
+    identity identity_;
+    wait_queue senders_;
+    wait_queue receivers_;
+    item_ring<T> items_;
+    std::uint64_t handed_over_ = 0;  // items that never were in the buffer
+    bool closed_ = false;
+};
+
+}  // namespace detail
+}  // namespace rf::sync

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/runtime/result.hpp>
+#include <ringfence/sync/channel_closed.hpp>
+#include <ringfence/sync/detail/channel_core.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <source_location>
+#include <utility>
+#include <vector>
+
+namespace rf::sync::detail {
+
+[[noreturn]] void refuse_closed(const identity& which);
+[[nodiscard]] rf::error closed_error() noexcept;
+[[noreturn]] void refuse_empty_batch(const identity& which);
+[[nodiscard]] std::size_t checked_capacity(std::size_t capacity, const char* kind,
+                                           std::source_location made);
+void describe_send(wait_description& out, const identity& which, const void* object);
+void describe_receive(wait_description& out, const identity& which, const void* object);
+
+/// What both kinds of send do. Core is what takes the value: as channel_core does.
+template <class T, class Core = channel_core<T>>
+class send_operation : public tried_wait<send_operation<T, Core>, send_wait<T>> {
+public:
+    [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
+        this->sent_ = to_->push(*this->value_);
+        return this->sent_ || to_->closed();
+    }
+    void start() noexcept { to_->add_sender(*this); }
+    void await_resume() const {
+        if (!this->sent_) [[unlikely]]
+            refuse_closed(to_->id());
+    }
+    [[nodiscard]] result<void> await_result() const noexcept {
+        if (!this->sent_) return closed_error();
+        return {};
+    }
+    void describe(wait_description& out) const override { describe_send(out, to_->id(), to_); }
+
+protected:
+    send_operation(Core& to, T* value) noexcept
+        : tried_wait<send_operation<T, Core>, send_wait<T>>(value), to_(&to) {}
+    send_operation(send_operation&&) noexcept = default;
+    ~send_operation() = default;
+
+private:
+    Core* to_;
+};
+
+/// `co_await channel.send(std::move(value))`.
+template <class T, class Core = channel_core<T>>
+class [[nodiscard]] send_awaiter final : public send_operation<T, Core> {
+public:
+    send_awaiter(Core& to, T& value) noexcept : send_operation<T, Core>(to, &value) {}
+};
+
+/// The same with a value of its own.
+template <class T, class Core = channel_core<T>>
+class [[nodiscard]] send_copy_awaiter final : public send_operation<T, Core> {
+public:
+    send_copy_awaiter(Core& to, const T& value)
+        : send_operation<T, Core>(to, nullptr), copy_(value) {
+        this->value_ = &copy_;
+    }
+    send_copy_awaiter(send_copy_awaiter&& other) noexcept
+        : send_operation<T, Core>(std::move(other)), copy_(std::move(other.copy_)) {
+        this->value_ = &copy_;
+    }
+
+private:
+    T copy_;
+};
+
+/// `co_await channel.receive()`.
+template <class T>
+class [[nodiscard]] receive_awaiter final : public tried_wait<receive_awaiter<T>, receive_wait<T>> {
+public:
+    explicit receive_awaiter(channel_core<T>& from) noexcept : from_(&from) {}
+
+    [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
+        return from_->pop(this->received) || from_->closed();
+    }
+    void start() noexcept { from_->add_receiver(*this); }
+    /// Piece by piece: GCC moves a small optional as one block, which stalls right after its parts
+    /// were stored one by one.
+    [[nodiscard]] std::optional<T> await_resume() noexcept {
+        if (!this->received) return std::nullopt;
+        return std::optional<T>(std::in_place, std::move(*this->received));
+    }
+    void describe(wait_description& out) const override {
+        describe_receive(out, from_->id(), from_);
+    }
+
+private:
+    channel_core<T>* from_;
+};
+
+/// `co_await channel.receive_many(to, max)`.
+template <class T>
+class [[nodiscard]] receive_many_awaiter final
+    : public tried_wait<receive_many_awaiter<T>, receive_wait<T>> {
+public:
+    receive_many_awaiter(channel_core<T>& from, std::vector<T>& to, std::size_t max)
+        : from_(&from), to_(&to), max_(max) {
+        if (max == 0) refuse_empty_batch(from.id());
+    }
+
+    [[nodiscard]] bool try_now() noexcept { return from_->pop(this->received) || from_->closed(); }
+    void start() noexcept { from_->add_receiver(*this); }
+    [[nodiscard]] std::size_t await_resume() {
+        std::size_t count = 0;
+        while (this->received) {
+            to_->push_back(std::move(*this->received));
+            this->received.reset();
+            if (++count == max_ || !from_->pop(this->received)) break;
+        }
+        return count;
+    }
+    void describe(wait_description& out) const override {
+        describe_receive(out, from_->id(), from_);
+    }
+
+private:
+    channel_core<T>* from_;
+    std::vector<T>* to_;
+    std::size_t max_;
+};
+
+}  // namespace rf::sync::detail

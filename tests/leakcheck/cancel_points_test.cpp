@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/io/pipe.hpp>
+#include <ringfence/leakcheck/cancel_points.hpp>
+#include <ringfence/leakcheck/simulated_kernel.hpp>
+#include <ringfence/runtime/finally.hpp>
+#include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/timeout.hpp>
+#include <ringfence/runtime/with_nursery.hpp>
+#include <ringfence/sync/channel_ends.hpp>
+#include <ringfence/sync/event.hpp>
+#include <ringfence/sync/mutex.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+
+using namespace std::chrono_literals;
+using rf::leakcheck::cancel_point_options;
+using rf::leakcheck::cancel_point_report;
+using rf::leakcheck::for_each_cancel_point;
+using rf::leakcheck::injection;
+using rf::leakcheck::simulated_kernel;
+
+namespace {
+
+bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
+
+rf::task<> produce(rf::sync::sender<int> to, rf::sync::mutex& lock) {
+    for (int i = 0; i < 3; ++i) {
+        {
+            auto held = co_await lock.lock();
+            co_await rf::sleep_for(1ms);
+        }
+        co_await to.send(i);
+    }
+}
+
+rf::task<> consume(rf::sync::receiver<int> from, int& sum) {
+    for (;;) {
+        const auto got = co_await from.receive();
+        if (!got) co_return;
+        sum += *got;
+    }
+}
+
+/// A nursery, locks, a channel with ends, a timeout and a cleanup: all sound.
+rf::task<> sound_program() {
+    rf::sync::mutex lock;
+    int sum = 0;
+    auto work = [&]() -> rf::task<> {
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            auto ends = rf::sync::open_channel<int>(1);
+            jobs.spawn(produce, ends.sender, std::ref(lock));
+            jobs.spawn(produce, std::move(ends.sender), std::ref(lock));
+            jobs.spawn(consume, std::move(ends.receiver), std::ref(sum));
+            co_return;
+        });
+    };
+    auto clean = []() -> rf::task<> { co_await rf::sleep_for(1ms); };
+    auto guarded = [&]() -> rf::task<> { co_await rf::finally(work, clean); };
+    (void)co_await rf::move_on_after(1s, guarded);
+}
+
+/// Closes its file at the end of the work, and not on other ways out.
+rf::task<> leaks_when_cancelled() {
+    const int file = simulated_kernel::here().make_file("x");
+    co_await rf::sleep_for(1ms);
+    (void)simulated_kernel::here().close_now(file);
+}
+
+}  // namespace
+
+TEST_CASE("cancel points: a sound program passes at every await, and all are reached") {
+    const cancel_point_report report = for_each_cancel_point(sound_program);
+    CHECK_MESSAGE(report.ok(), report.failure);
+    CHECK(report.awaits_executed > 20);
+    CHECK(report.awaits_injected == report.awaits_executed);
+    CHECK(report.cancels > report.awaits_executed * 8);
+    CHECK(report.faults > 5);
+    MESSAGE(report.coverage());
+}
+
+TEST_CASE(
+    "cancel points: a descriptor that is closed on the good way alone is found, and replayed") {
+    const cancel_point_report report = for_each_cancel_point(leaks_when_cancelled);
+    CHECK(has(report.failure, "cancelled at await 0"));
+    CHECK(has(report.failure, "cancel_points_test.cpp:"));
+    CHECK(has(report.failure, "simulated descriptors were left open"));
+    CHECK(has(report.failure, report.token.c_str()));
+
+    cancel_point_options again;
+    again.replay = report.token;
+    const cancel_point_report replayed = for_each_cancel_point(leaks_when_cancelled, again);
+    CHECK(replayed.runs == 1);
+    CHECK(has(replayed.failure, "simulated descriptors were left open"));
+    again.replay[0] = again.replay[0] == 'a' ? 'b' : 'a';
+    CHECK(has(for_each_cancel_point(leaks_when_cancelled, again).failure, "of another build"));
+}
+
+TEST_CASE("cancel points: a cleanup that is cancelled too and gives up half way is found") {
+    auto program = []() -> rf::task<> {
+        const int file = simulated_kernel::here().make_file("x");
+        auto work = []() -> rf::task<> { co_await rf::sleep_for(1ms); };
+        auto clean = [file]() -> rf::task<> {
+            co_await rf::sleep_for(1ms);
+            (void)simulated_kernel::here().close_now(file);
+        };
+        co_await rf::finally(work, clean);
+    };
+    cancel_point_options options;
+    options.variants = injection::in_cleanup | injection::by_parent;
+    const cancel_point_report shielded = for_each_cancel_point(program, options);
+    CHECK_MESSAGE(shielded.ok(), shielded.failure);
+    CHECK(shielded.cancels > 0);
+    // The shield's own limit is what can end it.
+    options.variants = rf::leakcheck::all_cancels;
+    CHECK(has(for_each_cancel_point(program, options).failure, "left open"));
+}
+
+TEST_CASE("cancel points: a program that unwinds too slowly is found") {
+    auto program = []() -> rf::task<> {
+        auto work = []() -> rf::task<> { co_await rf::sleep_for(1ms); };
+        auto clean = []() -> rf::task<> { co_await rf::sleep_for(2min); };
+        co_await rf::finally(work, clean, {.limit = 5min});
+    };
+    cancel_point_options options;
+    options.variants = injection::cancel_wins | injection::by_parent;
+    CHECK(has(for_each_cancel_point(program, options).failure, "of virtual time to end"));
+    options.unwind_max = 3min;
+    CHECK(for_each_cancel_point(program, options).ok());
+}
+
+TEST_CASE("cancel points: each request fails with each error of its kind") {
+    std::set<int> failures;
+    auto talk = [](int first, int second) -> rf::task<> {
+        auto here = rf::io::pipe_reader::from_descriptor(first);
+        auto there = rf::io::pipe_writer::from_descriptor(second);
+        co_await there.write_all("0123456789");
+        std::byte got[10];
+        std::size_t size = 0;
+        while (size < sizeof got) {
+            const std::size_t more = co_await here.read_some(std::span(got).subspan(size));
+            if (more == 0) co_return;
+            size += more;
+        }
+    };
+    auto program = [&]() -> rf::task<> {
+        const auto pair = simulated_kernel::here().make_pipe();
+        RF_TRY { co_await talk(pair.first, pair.second); }
+        RF_CATCH(const rf::io_error& failure) {
+#if RF_EXCEPTIONS
+            failures.insert(failure.error().code());
+#endif
+        }
+    };
+    cancel_point_options options;
+    options.variants = injection::error | injection::short_transfer;
+    const cancel_point_report report = for_each_cancel_point(program, options);
+    CHECK_MESSAGE(report.ok(), report.failure);
+#if RF_EXCEPTIONS
+    CHECK(failures.contains(EPIPE));
+    CHECK(failures.contains(EIO));
+#endif
+    CHECK(report.faults >= 8);
+    MESSAGE(report.coverage());
+}
+
+#if RF_EXCEPTIONS
+TEST_CASE("cancel points: a frame that cannot be had leaves nothing behind") {
+    cancel_point_options options;
+    options.variants = injection::no_memory;
+    const cancel_point_report report = for_each_cancel_point(sound_program, options);
+    CHECK_MESSAGE(report.ok(), report.failure);
+    CHECK(report.faults > 5);
+}
+#endif
+
+TEST_CASE("cancel points: a program that is not the same each time is refused") {
+    int calls = 0;
+    auto program = [&calls]() -> rf::task<> {
+        for (int i = ++calls; i < 4; ++i)
+            co_await rf::sleep_for(1ms);
+    };
+    CHECK(has(for_each_cancel_point(program).failure, "this run was not the same up to there"));
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/leakcheck/self_test.hpp>
+
+#include <doctest/doctest.h>
+
+TEST_CASE("self_test: a planted leak of each class is found") {
+    const rf::leakcheck::self_test_report report = rf::leakcheck::self_test();
+    CHECK_MESSAGE(report.ok(), report.text());
+    CHECK(report.planted.size() >= 20);
+}
+
+TEST_CASE("self_test: one that is not found is said in capitals, and nothing planted is no pass") {
+    rf::leakcheck::self_test_report report;
+    CHECK_FALSE(report.ok());
+    report.planted.push_back({"task", true, ""});
+    CHECK(report.ok());
+    report.planted.push_back({"timer", false, "nothing"});
+    CHECK_FALSE(report.ok());
+    CHECK(report.text() == "task: found\n"
+                           "timer: NOT FOUND, although planted; the detector said: nothing\n");
+}
