@@ -40,7 +40,7 @@ void append_async_stack(std::string& text, const task_record& task, int indent) 
             continue;
         }
         // All of them, unless nothing of the user's would be left to go by.
-        const bool only_one = f->link == nullptr && shown == 0 && is_library_line(task.spawned);
+        const bool only_one = f->link() == nullptr && shown == 0 && is_library_line(task.spawned);
         if (is_library_line(f->at) && !only_one) continue;
         if (++shown > 64) {
             fmt::format_to(out, "{:{}}... and more frames\n", "", indent);

@@ -6,7 +6,7 @@
 #include <ringfence/runtime/task.hpp>
 
 #include <cstdint>
-#include <ranges>
+#include <span>
 #include <utility>
 #include <vector>
 

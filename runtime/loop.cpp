@@ -191,7 +191,7 @@ void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> fir
             return;
         }
         slot.current = nullptr;
-        if (task.state != detail::task_state::unwinding || task.wait != nullptr) return;
+        if (task.state != detail::task_state::unwinding) return;
         first = destroy_to_boundary(task);
     }
 }
@@ -207,7 +207,7 @@ std::coroutine_handle<> loop::destroy_to_boundary(detail::task_record& task) noe
     task.state = detail::task_state::unwinding;
     for (;;) {
         detail::frame& leaf = *task.leaf;
-        detail::await_link* link = leaf.link;
+        detail::await_link* link = leaf.link();
         slot.current = &task;
         slot.unwinding = true;
         if (link == nullptr) {

@@ -2,6 +2,7 @@
 #include <ringfence/runtime/offload.hpp>
 
 #include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/offload_pool.hpp>
 #include <ringfence/runtime/error.hpp>
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringfence/runtime/detail/offload_pool.hpp>
+#include <ringfence/runtime/detail/offload_job.hpp>
 #include <ringfence/runtime/detail/outcome.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/runtime/waiter.hpp>
@@ -27,6 +27,8 @@ struct offload_options {
 void configure_offload(const offload_options& options);
 
 namespace detail {
+
+class offload_pool;
 
 template <class F>
 concept cooperative = std::invocable<F&, std::stop_token>;

@@ -186,20 +186,18 @@ inline void waiter::resume() noexcept {
         detail::slot.owner != nullptr,
         "a task was woken from a thread that does not run its loop; post to its loop instead");
     task_ = nullptr;
-    task->wait = nullptr;
     task->state = detail::task_state::ready;
     __builtin_prefetch(task->leaf);  // where the task goes on, some tasks later
     detail::slot.owner->push_ready(*task);
 }
 
 inline void waiter::abandon() noexcept {
-    task_->wait = nullptr;
     task_->state = detail::task_state::running;
     task_ = nullptr;
 }
 
 inline void waiter::ask_to_end(detail::task_record& task) noexcept {
-    if (task.wait == nullptr || task.cancel_sent) return;
+    if (!task.waits() || task.cancel_sent) return;
     task.cancel_sent = true;
     waiter& wait = *task.wait;
     if (wait.cancel() != cancel_outcome::removed) return;
@@ -208,7 +206,7 @@ inline void waiter::ask_to_end(detail::task_record& task) noexcept {
 }
 
 inline void waiter::tell_of_drain(detail::task_record& task) noexcept {
-    if (task.wait != nullptr && !task.cancel_sent) task.wait->on_drain();
+    if (task.waits() && !task.cancel_sent) task.wait->on_drain();
 }
 
 inline void waiter::unwind() noexcept {
@@ -216,7 +214,6 @@ inline void waiter::unwind() noexcept {
     RF_ASSERT(task != nullptr && task->cancel_sent,
               "waiter::unwind() is the answer to cancel() and to nothing else");
     task_ = nullptr;
-    task->wait = nullptr;
     task->state = detail::task_state::unwinding;
     // Cancelled by its own await_suspend: the loop is in the task and unwinds it at once.
     if (task != detail::slot.current) detail::slot.owner->push_ready(*task);

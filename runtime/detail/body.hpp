@@ -35,8 +35,7 @@ public:
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
         attach(&awaiting.promise(), true);
-        child->link = this;
-        child->started = true;
+        child->set_link(*this);
         task_record& task = *slot.current;
         if (scope_ != nullptr) scope_->adopt(task);
         task.leaf = child;
@@ -52,7 +51,7 @@ public:
         if (child == nullptr) return {};
         auto* done = static_cast<promise<T>*>(std::exchange(child, nullptr));
         frame_guard guard(done);
-        if (done->state == completion_state::error)
+        if (done->state() == completion_state::error)
             return outcome<T>::failure(std::move(done->error));
         if constexpr (std::is_void_v<T>)
             return outcome<T>::success(unit{});

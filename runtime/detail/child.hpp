@@ -65,7 +65,7 @@ struct child final : task_record {
     static void finish_child(task_record& record, bool unwound) noexcept {
         child& self = static_cast<child&>(record);
         promise<T>* done = unwound ? nullptr : self.first_frame();
-        if (done == nullptr || done->state == completion_state::error) [[unlikely]]
+        if (done == nullptr || done->state() == completion_state::error) [[unlikely]]
             return self.finish_badly(done);
         (void)self.extra.child_ended(done, false);
         nursery_core& home = *self.home;
@@ -108,7 +108,6 @@ template <class T>
 void launch(task_record& record, promise<T>* root, nursery_core& home, scope_node& scope,
             std::source_location where, bool service) noexcept {
     loop& owner = loop::here();
-    root->started = true;
     record.leaf = root;
     record.home = &home;
     record.locals = home.locals();

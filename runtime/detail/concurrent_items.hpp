@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <ranges>
 #include <source_location>
+#include <span>  // for the concepts of ranges, without the views: <ranges> takes long to compile
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -20,22 +20,22 @@
 
 namespace rf::detail {
 
-/// A range, owned or referred to, and how its items travel to the function.
+/// A range, owned or referred to, and how its items travel to the function. `Range` is deduced from
+/// a forwarding reference: `R&` is referred to, and `R` is moved in.
 template <class Range>
 class range_source {
 public:
-    using view = std::views::all_t<Range>;
-    using reference = std::ranges::range_reference_t<view>;
+    using reference = std::ranges::range_reference_t<Range>;
     /// It was moved in, so its items are ours to move on.
     static constexpr bool owned =
         !std::is_lvalue_reference_v<Range> && !std::ranges::view<std::remove_cvref_t<Range>>;
     /// Items stay where they are while later ones are read.
     static constexpr bool stable =
-        std::is_lvalue_reference_v<reference> && std::ranges::forward_range<view>;
+        std::is_lvalue_reference_v<reference> && std::ranges::forward_range<Range>;
 
-    explicit range_source(Range&& range) : items(std::views::all(std::forward<Range>(range))) {}
+    explicit range_source(Range&& range) : items(std::forward<Range>(range)) {}
 
-    view items;
+    Range items;  // the range itself, or a reference to it
 };
 
 /// One item on its way to its call: a reference where the item stays, a copy where it does not.

@@ -35,18 +35,39 @@ enum class completion_state : std::uint8_t { running, value, error };
 /// The part of every promise that does not depend on the result type: who awaits this coroutine
 /// and where it stands. Chains of these are the async stacks.
 struct frame {
-    await_link* link = nullptr;    // who awaits it; null for the first frame of a task
     std::source_location at;       // its current, or last, co_await
     std::source_location created;  // names the function; see coroutine facts in docs/hacking.md
-    completion_state state = completion_state::running;
-    bool started = false;
 
     explicit frame(std::source_location where) noexcept : created(where) {}
+
+    /// Who awaits it; null for the first frame of a task.
+    [[nodiscard]] await_link* link() const noexcept {
+        return reinterpret_cast<await_link*>(link_ & ~state_mask);
+    }
+    /// Before it runs.
+    void set_link(await_link& awaits) noexcept {
+        link_ = reinterpret_cast<std::uintptr_t>(&awaits);
+    }
+    [[nodiscard]] completion_state state() const noexcept {
+        return static_cast<completion_state>(link_ & state_mask);
+    }
+    void set_state(completion_state reached) noexcept {
+        link_ = (link_ & ~state_mask) | static_cast<std::uintptr_t>(reached);
+    }
 
     [[nodiscard]] std::coroutine_handle<> handle() noexcept {
         return std::coroutine_handle<frame>::from_promise(*this);
     }
-    [[nodiscard]] frame* parent() const noexcept { return link ? link->parent() : nullptr; }
+    [[nodiscard]] frame* parent() const noexcept {
+        const await_link* awaits = link();
+        return awaits != nullptr ? awaits->parent() : nullptr;
+    }
+
+private:
+    static constexpr std::uintptr_t state_mask = 3;
+    static_assert(alignof(await_link) > state_mask);
+
+    std::uintptr_t link_ = 0;  // the link's address; the lowest bits are the state
 };
 
 }  // namespace rf::detail

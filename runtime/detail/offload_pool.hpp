@@ -2,10 +2,9 @@
 #pragma once
 
 #include <ringfence/runtime/detail/intrusive_list.hpp>
-#include <ringfence/runtime/inbox.hpp>
+#include <ringfence/runtime/detail/offload_job.hpp>
 #include <ringfence/runtime/loop.hpp>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -13,24 +12,6 @@
 #include <vector>
 
 namespace rf::detail {
-
-/// A call for the pool. Lives in the frame of the task that waits for it.
-class offload_job : public list_hook, public inbox_message {
-public:
-    /// Runs the call. On a thread of the pool.
-    virtual void execute() noexcept = 0;
-    /// The call has returned. On the loop's thread.
-    virtual void finished() noexcept = 0;
-    [[nodiscard]] bool running() const noexcept { return running_.load(std::memory_order_relaxed); }
-    void mark_running() noexcept { running_.store(true, std::memory_order_relaxed); }
-
-protected:
-    offload_job() noexcept = default;
-    ~offload_job() = default;
-
-private:
-    std::atomic<bool> running_{false};  // set by the thread that takes the job; a dump only looks
-};
 
 /// The threads of one loop that run blocking calls, and the calls that wait for a thread.
 ///

@@ -36,7 +36,7 @@ struct final_awaiter {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> done) const noexcept {
-        await_link* link = done.promise().link;
+        await_link* link = done.promise().link();
         task_record& task = *slot.current;
         if (link == nullptr) {
             task.state = task_state::finished;
@@ -86,9 +86,9 @@ struct promise final : promise_base {
     explicit promise(std::source_location where = std::source_location::current()) noexcept
         : promise_base(where) {}
     ~promise() {
-        if (state == completion_state::value)
+        if (state() == completion_state::value)
             std::destroy_at(std::addressof(value));
-        else if (state == completion_state::error)
+        else if (state() == completion_state::error)
             std::destroy_at(std::addressof(error));
     }
 
@@ -98,19 +98,19 @@ struct promise final : promise_base {
         requires(!std::is_reference_v<T> && std::is_constructible_v<T, U &&>)
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
         ::new (static_cast<void*>(std::addressof(value))) T(static_cast<U&&>(result));
-        state = completion_state::value;
+        set_state(completion_state::value);
     }
     void return_value(T result) noexcept
         requires(std::is_reference_v<T>)
     {
         value = std::addressof(result);
-        state = completion_state::value;
+        set_state(completion_state::value);
     }
     void unhandled_exception() noexcept {
 #if RF_EXCEPTIONS
         ::new (static_cast<void*>(std::addressof(error)))
             std::exception_ptr(std::current_exception());
-        state = completion_state::error;
+        set_state(completion_state::error);
 #endif
     }
 
@@ -125,17 +125,17 @@ struct promise<void> final : promise_base {
     explicit promise(std::source_location where = std::source_location::current()) noexcept
         : promise_base(where) {}
     ~promise() {
-        if (state == completion_state::error) std::destroy_at(std::addressof(error));
+        if (state() == completion_state::error) std::destroy_at(std::addressof(error));
     }
 
     task<void> get_return_object() noexcept;
 
-    void return_void() noexcept { state = completion_state::value; }
+    void return_void() noexcept { set_state(completion_state::value); }
     void unhandled_exception() noexcept {
 #if RF_EXCEPTIONS
         ::new (static_cast<void*>(std::addressof(error)))
             std::exception_ptr(std::current_exception());
-        state = completion_state::error;
+        set_state(completion_state::error);
 #endif
     }
 
@@ -193,8 +193,7 @@ public:
                       "a task can be awaited only in an rf::task, not in a coroutine of another "
                       "library; start it with rf::run or nursery::spawn");
         attach(&awaiting.promise(), false);
-        child->link = this;
-        child->started = true;
+        child->set_link(*this);
         slot.current->leaf = child;
         slot.next = child->handle();
     }
@@ -202,7 +201,7 @@ public:
     T await_resume() {
         auto* done = static_cast<promise<T>*>(std::exchange(child, nullptr));
 #if RF_EXCEPTIONS
-        if (done->state == completion_state::error) [[unlikely]]
+        if (done->state() == completion_state::error) [[unlikely]]
             rethrow_and_destroy(done, done->error);
 #endif
         frame_guard guard(done);

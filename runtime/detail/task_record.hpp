@@ -32,11 +32,13 @@ struct task_record : list_hook {
     /// tells the nursery, frees the record. The loop calls it once.
     using finish_function = void (*)(task_record&, bool unwound) noexcept;
 
-    task_record* ready_next = nullptr;
+    union {
+        task_record* ready_next = nullptr;  // in the ready queue
+        waiter* wait;                       // while `state` is waiting
+    };
     scope_node* scope = nullptr;      // the innermost scope that it is in; holds its list hook
     nursery_core* home = nullptr;     // whose child it is
     frame* leaf = nullptr;            // the frame that runs, or is suspended at a wait
-    waiter* wait = nullptr;           // set while waiting
     local_binding* locals = nullptr;  // task_local values in force
     finish_function finish = nullptr;
     const char* name = nullptr;
@@ -49,6 +51,8 @@ struct task_record : list_hook {
     std::uint32_t guard = 0;  // the innermost leak guard that it was started under; 0: none
 
     task_record() noexcept = default;
+
+    [[nodiscard]] bool waits() const noexcept { return state == task_state::waiting; }
 };
 
 }  // namespace rf::detail
