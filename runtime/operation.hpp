@@ -43,10 +43,9 @@ public:
 
     /// Fetches the memory that dispatch() of this completion will touch.
     static void prefetch(const completion& cqe) noexcept {
-        const auto* target =
-            reinterpret_cast<const std::byte*>(cqe.user_data & ~completion_tag_mask);
-        __builtin_prefetch(target, 1);
-        __builtin_prefetch(target + 64, 1);
+        const std::uint64_t target = cqe.user_data & ~completion_tag_mask;  // may be no address
+        __builtin_prefetch(reinterpret_cast<const void*>(target), 1);
+        __builtin_prefetch(reinterpret_cast<const void*>(target + 64), 1);
     }
 
     /// Hands a completion to the operation it belongs to.

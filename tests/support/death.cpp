@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/// Of LeakSanitizer, where the program is built with it.
+extern "C" void __lsan_disable() __attribute__((weak));
+
 namespace rf::test {
 namespace {
 
@@ -21,6 +24,8 @@ using steady = std::chrono::steady_clock;
     (void)::setrlimit(RLIMIT_CORE, &none);
     (void)::dup2(output, STDERR_FILENO);
     ::close(output);
+    // What dies, or exits in the midst of its work, gives nothing back.
+    if (&__lsan_disable != nullptr) __lsan_disable();
     // The test program's own handlers would report the signal as a failure of the test.
     for (const int number : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGTERM, SIGINT})
         (void)std::signal(number, SIG_DFL);
