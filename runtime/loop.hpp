@@ -22,7 +22,8 @@ namespace rf {
 class nursery;
 namespace detail {
 class scheduler;
-}
+struct shard_state;
+}  // namespace detail
 
 /// Bounds on what one turn of the loop does, so that tasks, timers, messages and completions each
 /// get their share.
@@ -131,6 +132,9 @@ public:
 
     /// The nursery that rf::run owns, home of daemons. Null outside rf::run.
     nursery* root_nursery = nullptr;
+
+    /// Which shard of run_sharded it is. Null: none.
+    detail::shard_state* shard = nullptr;
 
     [[nodiscard]] std::uint64_t next_task_id() noexcept { return ++last_task_id_; }
     [[nodiscard]] std::uint64_t last_task_id() const noexcept { return last_task_id_; }

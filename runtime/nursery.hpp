@@ -5,7 +5,9 @@
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/child.hpp>
 #include <ringfence/runtime/detail/nursery_core.hpp>
+#include <ringfence/runtime/detail/remote_child.hpp>
 #include <ringfence/runtime/join_handle.hpp>
+#include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/start.hpp>
 #include <ringfence/runtime/task.hpp>
 
@@ -95,6 +97,19 @@ public:
     /// goes to the policy too, except under `isolate` and `collect` once the handle is awaited.
     RF_NURSERY_VERB(async, async_at)
 
+    /// spawn_on(shard, fn, args...): a child of this nursery that runs on another loop of
+    /// run_sharded, or on this one. `fn` and its arguments are moved there, and a failure is moved
+    /// back; the child counts here, and this nursery waits for it, cancels it and drains it. It
+    /// sees no task_local of this side. What belongs to a loop must not be among the arguments: a
+    /// connection travels as an io::descriptor_in_flight.
+    /// Cancellation: travels as a message; a child that finishes before it arrives has finished.
+    ///   One cancelled before it ran is destroyed there without running.
+    /// Cost: two messages, and a task on either side.
+    RF_NURSERY_VERB(spawn_on, spawn_on_at)
+
+    /// async_on(shard, fn, args...) -> join_handle<T>: the same with a result, which is moved back.
+    RF_NURSERY_VERB(async_on, async_on_at)
+
     /// co_await start<T>(fn, args...) -> T: calls `fn(rf::started<T>, args...)` and waits until the
     /// child says `started(value)`, that is until it is ready to serve. If it fails first, the
     /// failure is thrown here and is none of the nursery's; if it ends without a word, start_error.
@@ -171,6 +186,27 @@ private:
         check_not_draining();
         detail::start_child<detail::no_extra>(*this, services(), where, true, std::forward<F>(fn),
                                               std::forward<Args>(args)...);
+    }
+
+    template <class F, class... Args>
+    static auto work_on(std::source_location where, shard target, F&& fn, Args&&... args) {
+        check_callable<F, Args...>();
+        detail::remote_wait::check_target(target);
+        using work = detail::remote_work<std::decay_t<F>, std::decay_t<Args>...>;
+        return work{target, where, {std::forward<F>(fn), std::forward<Args>(args)...}};
+    }
+
+    template <class F, class... Args>
+    void spawn_on_at(std::source_location where, shard target, F&& fn, Args&&... args) {
+        spawn_at(where,
+                 work_on(where, target, std::forward<F>(fn), std::forward<Args>(args)...));
+    }
+
+    template <class F, class... Args>
+    [[nodiscard]] auto async_on_at(std::source_location where, shard target, F&& fn,
+                                   Args&&... args) {
+        return async_at(where,
+                        work_on(where, target, std::forward<F>(fn), std::forward<Args>(args)...));
     }
 
     template <class F, class... Args>

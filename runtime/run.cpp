@@ -27,12 +27,6 @@ struct run_state {
 
 thread_local constinit run_state* active = nullptr;
 
-signal_list signals_of(const run_options& options) {
-    signal_list all = options.stop_on;
-    if (options.dump_on_quit && !all.contains(SIGQUIT)) all.add(SIGQUIT);
-    return all;
-}
-
 void print_tree(const loop& owner) noexcept { std::fputs(task_tree(owner).c_str(), stderr); }
 
 void on_stop_signal(loop& owner, run_state& state, int signal) noexcept {
@@ -87,14 +81,20 @@ bool on_quiescent(loop& owner) noexcept {
     return true;
 }
 
+}  // namespace
+
+signal_list signals_of(const run_options& options) {
+    signal_list all = options.stop_on;
+    if (options.dump_on_quit && !all.contains(SIGQUIT)) all.add(SIGQUIT);
+    return all;
+}
+
 task<> run_main(const program* start, run_report* report) {
     report->cancelled = true;  // until proven otherwise
     const int status = co_await (*start)();
     report->cancelled = false;
     if (report->status == 0) report->status = status;
 }
-
-}  // namespace
 
 void run_program(program start, const run_options& options, std::unique_ptr<driver> kernel,
                  run_report& report, std::source_location where) {
@@ -125,6 +125,10 @@ void run_program(program start, const run_options& options, std::unique_ptr<driv
         report.error = root.take_failure();
         root.finish();
     }
+    close_books(owner, options, report);
+}
+
+void close_books(const loop& owner, const run_options& options, run_report& report) {
     report.final = owner.account();
     report.faults = owner.ledger().faults();
     if (!report.final.empty()) {

@@ -113,6 +113,13 @@ using program = std::function<task<int>()>;
 void run_program(program start, const run_options& options, std::unique_ptr<driver> kernel,
                  run_report& report, std::source_location where);
 
+/// The signals that a run listens for.
+[[nodiscard]] signal_list signals_of(const run_options& options);
+/// The program's task in its nursery: its status, and whether it was cancelled, go into the report.
+[[nodiscard]] task<> run_main(const program* start, run_report* report);
+/// Fills in what a run left behind, once its root nursery is closed, and the exit status.
+void close_books(const loop& owner, const run_options& options, run_report& report);
+
 template <class F>
 task<int> call_program(F& fn) {
     using result = typename std::invoke_result_t<F&>::value_type;

@@ -64,13 +64,16 @@
 #include <ringfence/runtime/nursery.hpp>
 #include <ringfence/runtime/offload.hpp>
 #include <ringfence/runtime/operation.hpp>
+#include <ringfence/runtime/processors.hpp>
 #include <ringfence/runtime/race.hpp>
 #include <ringfence/runtime/race_result.hpp>
 #include <ringfence/runtime/resource.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/run.hpp>
+#include <ringfence/runtime/run_sharded.hpp>
 #include <ringfence/runtime/scope_guard.hpp>
 #include <ringfence/runtime/select.hpp>
+#include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/signals.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/start.hpp>

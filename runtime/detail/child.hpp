@@ -85,6 +85,7 @@ private:
         if (failed != nullptr) error = failed->error;
         const bool owned = extra.child_ended(failed, failed != nullptr);
         if (!owned) end.error = std::move(error);
+        error = nullptr;  // its owner may be on another thread, and done with it before this ends
         nursery_core& its_home = *home;
         free_all();
         its_home.child_ended(std::move(end));
