@@ -7,6 +7,11 @@
 
 namespace rf::io::detail {
 
+shard shard_chooser::next() noexcept {
+    if (over_ == spread::least_loaded) return least_loaded_shard();
+    return shards()[turn_++ % shards().size()];
+}
+
 void report_connection_failure(const child_failure& failure) noexcept {
 #if RF_EXCEPTIONS
     try {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/runtime/result.hpp>
+#include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/until_drained.hpp>
@@ -9,12 +11,24 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <source_location>
 #include <utility>
 
 namespace rf::io {
 
+/// Which shards of rf::run_sharded serve what one listener accepts.
+enum class spread : std::uint8_t {
+    here,          // the loop that accepts. For all shards: each has a listener of its own on the
+                   // same port, with listen_options::reuse_port
+    round_robin,   // all, in turn
+    least_loaded,  // the one with the fewest connections and other guests, see shard::load()
+};
+
 struct serve_options {
+    /// Where connections are served. Those that go elsewhere are accepted here and handed over; the
+    /// handler is copied for each and runs on its shard. Under plain rf::run, here.
+    spread over = spread::here;
     std::uint32_t max_connections = 0;  // at a time; more wait in the backlog. 0: any number
     std::chrono::milliseconds drain_grace{5'000};  // then what is left is cancelled
     /// A connection whose peer is silent while draining reads the end of the stream, so that its
@@ -29,6 +43,26 @@ struct serve_options {
 namespace detail {
 /// The default for on_error.
 void report_connection_failure(const child_failure& failure) noexcept;
+/// Names the shard for one connection after another.
+class shard_chooser {
+public:
+    explicit shard_chooser(spread over) noexcept : over_(shards().empty() ? spread::here : over) {}
+    [[nodiscard]] bool elsewhere() const noexcept { return over_ != spread::here; }
+    [[nodiscard]] shard next() noexcept;
+
+private:
+    spread over_;
+    std::size_t turn_ = 0;
+};
+
+/// Serves a connection on the shard it was handed to.
+template <class Stream, class Handler>
+task<> serve_landed(Handler handler, descriptor_in_flight arrived, bool end_input_at_drain) {
+    Stream peer = arrived.land<Stream>();
+    peer.end_input_at_drain(end_input_at_drain);
+    co_await std::invoke(std::move(handler), std::move(peer));
+}
+
 template <class Listener, class Handler>
 task<> serve_owned(Listener listener, Handler handler, serve_options options,
                    std::source_location where);
@@ -56,9 +90,14 @@ template <class Listener, class Handler>
     auto body = [&](nursery& connections) -> task<> {
         connections.on_child_failure(
             options.on_error != nullptr ? options.on_error : &detail::report_connection_failure);
+        detail::shard_chooser chosen(options.over);
         auto start = [&](stream_type peer) {
             peer.end_input_at_drain(options.end_input_at_drain);
             connections.spawn(handler, std::move(peer), where);
+        };
+        auto hand_over = [&](descriptor_in_flight peer) {
+            connections.spawn_on(chosen.next(), detail::serve_landed<stream_type, Handler>, handler,
+                                 std::move(peer), options.end_input_at_drain, where);
         };
         auto accept_all = [&]() -> task<> {
             for (;;) {
@@ -66,8 +105,13 @@ template <class Listener, class Handler>
                     listener.pause();
                     co_await connections.wait_for_place();
                 }
-                stream_type peer = co_await listener.accept();
-                start(std::move(peer));
+                if (chosen.elsewhere()) {
+                    descriptor_in_flight peer = co_await listener.accept_descriptor();
+                    hand_over(std::move(peer));
+                } else {
+                    stream_type peer = co_await listener.accept();
+                    start(std::move(peer));
+                }
             }
         };
         co_await until_drained(accept_all, where);
@@ -75,9 +119,12 @@ template <class Listener, class Handler>
         connections.drain(options.drain_grace);
         for (;;) {
             if (!connections.has_room()) co_await connections.wait_for_place();
-            result<stream_type> peer = co_await as_result(listener.accept());
+            result<descriptor_in_flight> peer = co_await as_result(listener.accept_descriptor());
             if (!peer) break;
-            start(std::move(*peer));
+            if (chosen.elsewhere())
+                hand_over(std::move(*peer));
+            else
+                start(peer->template land<stream_type>());
         }
     };
     co_await with_nursery(children, body, where);

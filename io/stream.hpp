@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/io/buffer_pool.hpp>
+#include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/io/detail/request.hpp>
 #include <ringfence/io/detail/stream_state.hpp>
 #include <ringfence/runtime/result.hpp>
@@ -241,6 +242,11 @@ public:
 
     /// Closes now; the kernel is told in the next turn. Nobody may be reading or writing.
     void close() noexcept { state_.reset(); }
+
+    /// Gives the connection up, for another loop to take over. Only before anything was read from
+    /// it, for what has been received could not go along, and while nobody uses it: aborts
+    /// otherwise. This stream is then empty.
+    [[nodiscard]] descriptor_in_flight release() noexcept;
 
     /// Closes with a reset: the peer reads ECONNRESET, and nothing lingers.
     void abort() noexcept;

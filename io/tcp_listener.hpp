@@ -65,6 +65,10 @@ public:
     [[nodiscard]] detail::stream_accept<tcp_stream> accept() noexcept {
         return detail::stream_accept<tcp_stream>(*state_);
     }
+    /// The same, for another loop to take over.
+    [[nodiscard]] detail::stream_accept<descriptor_in_flight> accept_descriptor() noexcept {
+        return detail::stream_accept<descriptor_in_flight>(*state_);
+    }
     /// Leaves further connections in the backlog until accept() is called again.
     void pause() noexcept { state_->pause(); }
     /// Takes no more connections: clients are refused from now on (ECONNREFUSED) instead of waiting

@@ -48,6 +48,10 @@ public:
     [[nodiscard]] detail::stream_accept<unix_stream> accept() noexcept {
         return detail::stream_accept<unix_stream>(*state_);
     }
+    /// The same, for another loop to take over.
+    [[nodiscard]] detail::stream_accept<descriptor_in_flight> accept_descriptor() noexcept {
+        return detail::stream_accept<descriptor_in_flight>(*state_);
+    }
     void pause() noexcept { state_->pause(); }
     /// As tcp_listener::stop(); the path is removed too, so that a successor can bind it.
     void stop() noexcept;

@@ -133,9 +133,6 @@ public:
     /// The nursery that rf::run owns, home of daemons. Null outside rf::run.
     nursery* root_nursery = nullptr;
 
-    /// Which shard of run_sharded it is. Null: none.
-    detail::shard_state* shard = nullptr;
-
     [[nodiscard]] std::uint64_t next_task_id() noexcept { return ++last_task_id_; }
     [[nodiscard]] std::uint64_t last_task_id() const noexcept { return last_task_id_; }
 
@@ -202,6 +199,10 @@ public:
     /// Runs before each sleep and after each turn; for signals. May be null.
     void (*on_turn)(loop&) noexcept = nullptr;
 
+    /// Which shard of run_sharded it is. Null: none.
+    [[nodiscard]] detail::shard_state* shard() const noexcept { return shard_; }
+    void set_shard(detail::shard_state& which) noexcept { shard_ = &which; }
+
 private:
     static constexpr std::uint32_t lonely_enough = 8;
 
@@ -240,6 +241,7 @@ private:
     rf::ledger ledger_;
     detail::scope_node root_;
     std::vector<service_entry> services_;
+    detail::shard_state* shard_ = nullptr;
 };
 
 }  // namespace rf

@@ -10,7 +10,7 @@
 namespace rf::detail {
 
 void remote_wait::check_target(shard target) noexcept {
-    const shard_state* const home = loop::here().shard;
+    const shard_state* const home = loop::here().shard();
     const shard_state* const to = shard_access::state(target);
     RF_ASSERT(home != nullptr, "spawn_on needs shards: start the program with rf::run_sharded");
     RF_ASSERT(to != nullptr, "spawn_on was given no shard; take one of rf::shards()");
@@ -21,10 +21,11 @@ void remote_wait::check_target(shard target) noexcept {
 
 void remote_wait::await_suspend(std::coroutine_handle<>) noexcept {
     if (!enter()) return;
-    home_ = loop::here().shard;
+    home_ = loop::here().shard();
     answers_left_ = 1;
     target_->load.fetch_add(1, std::memory_order_relaxed);
     send(start_, &remote_wait::begin, *target_);
+    if (slot.current->scope->draining()) on_drain();  // it missed the moment
 }
 
 // A relay of nothing but this pointer: what it refers to is handed over by the message's release

@@ -95,9 +95,9 @@ std::vector<program> shard_programs(std::uint32_t count, const F& fn) {
     std::vector<program> programs;
     for (std::uint32_t index = 0; index < count; ++index) {
         if constexpr (std::invocable<F&, shard>) {
-            programs.push_back([mine = [fn]() mutable { return fn(this_shard()); }]() mutable {
-                return call_program(mine);
-            });
+            auto with_shard = [mine = fn]() mutable { return mine(this_shard()); };
+            programs.push_back(
+                [mine = std::move(with_shard)]() mutable { return call_program(mine); });
         } else {
             programs.push_back([mine = fn]() mutable { return call_program(mine); });
         }

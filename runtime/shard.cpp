@@ -17,12 +17,12 @@ std::uint64_t shard::load() const noexcept {
 }
 
 shard this_shard() noexcept {
-    detail::shard_state* const state = loop::here().shard;
+    detail::shard_state* const state = loop::here().shard();
     return state != nullptr ? detail::shard_access::make(*state) : shard();
 }
 
 std::span<const shard> shards() noexcept {
-    const detail::shard_state* const state = loop::here().shard;
+    const detail::shard_state* const state = loop::here().shard();
     return state != nullptr ? state->set->handles() : std::span<const shard>();
 }
 

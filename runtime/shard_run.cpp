@@ -32,7 +32,7 @@ shard_run::shard_run(shard_state& self, const program& start, const run_options&
     self.owner = &owner_;
     self.root = &root_;
     self.guests = &guests_;
-    owner_.shard = &self;
+    owner_.set_shard(self);
 }
 
 void shard_run::begin(bool listens) {
@@ -53,7 +53,7 @@ bool shard_run::ended() const noexcept {
            owner_.posts_expected() == 0;
 }
 
-void shard_run::on_turn(rf::loop& owner) noexcept { owner.shard->run->look_around(); }
+void shard_run::on_turn(rf::loop& owner) noexcept { owner.shard()->run->look_around(); }
 
 void shard_run::look_around() noexcept {
     if (signals_ && signals_->pending()) take_signals();

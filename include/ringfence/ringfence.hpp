@@ -9,6 +9,7 @@
 #include <ringfence/io/buffered_writer.hpp>
 #include <ringfence/io/copy.hpp>
 #include <ringfence/io/datagram.hpp>
+#include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/io/directory.hpp>
 #include <ringfence/io/endpoint.hpp>
 #include <ringfence/io/error_table.hpp>
