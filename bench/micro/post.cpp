@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "micro.hpp"
 #include <ringfence/runtime/loop.hpp>
-#include <ringfence/runtime/run.hpp>
+#include <ringfence/runtime/run_sharded.hpp>
 #include <ringfence/sync/event.hpp>
 
 #include <array>
@@ -21,24 +21,23 @@ struct message : rf::inbox_message {
     bool last = false;  // of its window
 };
 
-// A loop that receives, and the one that posts to it. Messages travel in windows: the last of each
-// is answered by a message back, which lets the sender go on.
+// The loops of two shards: one that posts, one that receives. Messages travel in windows: the last
+// of each is answered by a message back, which lets the sender go on.
 struct pair {
     rf::loop* sender = nullptr;
     rf::loop* receiver = nullptr;
     rf::sync::event* window_done = nullptr;  // the sender's
     rf::sync::event* all_done = nullptr;     // the receiver's
+    std::promise<void> receiver_ready;
     message answer;
     long received = 0;
     long wanted = 0;
-    double receiver_ns = 0;
-    double receiver_allocations = 0;
+    micro::stopwatch sending;
+    micro::stopwatch receiving;
 };
 
 void on_answer(rf::inbox_message& arrived) noexcept {
-    pair& between = *static_cast<message&>(arrived).between;
-    between.sender->post_arrived();
-    between.window_done->set();
+    static_cast<message&>(arrived).between->window_done->set();
 }
 
 void on_message(rf::inbox_message& arrived) noexcept {
@@ -46,24 +45,18 @@ void on_message(rf::inbox_message& arrived) noexcept {
     pair& between = *one.between;
     ++between.received;
     if (!one.last) return;
-    if (between.received == between.wanted) {
-        between.receiver->post_arrived();
-        between.all_done->set();
-    }
+    if (between.received == between.wanted) between.all_done->set();
     between.sender->post(between.answer);
 }
 
-rf::task<> receive(pair* between, std::promise<void>* ready) {
+rf::task<> receive(pair* between) {
     rf::sync::event all;
     between->receiver = &rf::loop::here();
     between->all_done = &all;
-    between->receiver->expect_post();
-    const std::int64_t start = micro::thread_processor_ns();
-    const std::uint64_t made = micro::allocations;
-    ready->set_value();
+    between->receiving.begin();
+    between->receiver_ready.set_value();
     co_await all.wait();
-    between->receiver_ns = static_cast<double>(micro::thread_processor_ns() - start);
-    between->receiver_allocations = static_cast<double>(micro::allocations - made);
+    between->receiving.end(between->wanted);
 }
 
 rf::task<> post_all(pair* between) {
@@ -74,36 +67,37 @@ rf::task<> post_all(pair* between) {
     }
     messages.back().last = true;
     rf::sync::event done;
+    between->sender = &rf::loop::here();
     between->window_done = &done;
+    between->receiver_ready.get_future().wait();
+    between->sending.begin();
     for (long sent = 0; sent < between->wanted; sent += window) {
-        between->sender->expect_post();
         for (message& one : messages)
             between->receiver->post(one);
         co_await done.wait();
         done.reset();
     }
+    between->sending.end(between->wanted);
 }
 
 // The time is that of both threads.
 rf::task<> cross_post(micro::stopwatch* watch, long count) {
     pair between;
-    between.sender = &rf::loop::here();
     between.answer.between = &between;
     between.answer.run = on_answer;
     between.wanted = (count + window - 1) / window * window;
-    std::promise<void> ready;
-    std::jthread other([&] {
-        const int status = rf::run([&] { return receive(&between, &ready); });
+    std::jthread shards([&] {
+        const int status = rf::run_sharded(2, [&](rf::shard here) {
+            return here.index() == 0 ? post_all(&between) : receive(&between);
+        });
         if (status != 0) std::abort();
     });
-    ready.get_future().wait();
-    watch->begin();
-    co_await post_all(&between);
-    watch->end(between.wanted);
-    other.join();
-    watch->ns += between.receiver_ns;
-    watch->made += between.receiver_allocations;
+    shards.join();
+    watch->ns += between.sending.ns + between.receiving.ns;
+    watch->made += between.sending.made + between.receiving.made;
+    watch->count = between.wanted;
     if (between.received != between.wanted) std::abort();
+    co_return;
 }
 
 constexpr std::array benches{
