@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How to wake a loop that sleeps on another thread: an eventfd that its ring polls, which is what
-// runtime/doorbell.hpp does, beside IORING_OP_MSG_RING from the sender's ring. Two threads wake each
-// other in turn; time on the wall and processor time of both, for one wake.
+// runtime/doorbell.hpp does, beside IORING_OP_MSG_RING from the sender's ring. Two threads wake
+// each other in turn; time on the wall and processor time of both, for one wake.
 #include <liburing.h>
 
 #include <algorithm>
@@ -45,8 +45,8 @@ struct end {
     double processor_seconds = 0;
 
     end() {
-        const unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                               IORING_SETUP_R_DISABLED;
+        const unsigned flags =
+            IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
         require(io_uring_queue_init(64, &ring, flags) == 0, "io_uring_queue_init");
         bell = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         require(bell >= 0, "eventfd");

@@ -115,7 +115,8 @@ rf::task<> measure(const parameters& with, double& nanoseconds) {
         auto load_all = [&] { peers->run(with.rounds); };
         co_await rf::offload("clients", load_all);
         const double after = co_await all_seconds();
-        nanoseconds = (after - before) * 1e9 / (static_cast<double>(with.rounds) * with.connections);
+        nanoseconds =
+            (after - before) * 1e9 / (static_cast<double>(with.rounds) * with.connections);
         both.cancel("measured");
     });
 }
@@ -151,11 +152,11 @@ int main(int count, char** arguments) {
         if (!two_first) two.push_back(nanoseconds_on(2, with));
         ratios.push_back(two.back() / one.back());
     }
-    std::printf("shards_echo: %zu bytes, %d connections, lockstep; processor time of the shards\n"
-                "shards\tmedian ns\tmin ns\n1\t%.0f\t%.0f\n2\t%.0f\t%.0f\n"
-                "ratio\t%.3f\t%.3f\n",
-                message_bytes, with.connections, median(one), *std::min_element(one.begin(), one.end()),
-                median(two), *std::min_element(two.begin(), two.end()), median(ratios),
-                *std::min_element(two.begin(), two.end()) /
-                    *std::min_element(one.begin(), one.end()));
+    std::printf(
+        "shards_echo: %zu bytes, %d connections, lockstep; processor time of the shards\n"
+        "shards\tmedian ns\tmin ns\n1\t%.0f\t%.0f\n2\t%.0f\t%.0f\n"
+        "ratio\t%.3f\t%.3f\n",
+        message_bytes, with.connections, median(one), *std::min_element(one.begin(), one.end()),
+        median(two), *std::min_element(two.begin(), two.end()), median(ratios),
+        *std::min_element(two.begin(), two.end()) / *std::min_element(one.begin(), one.end()));
 }

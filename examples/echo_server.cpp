@@ -84,15 +84,15 @@ void print_receipt(const rf::accounting& end) {
 int main(int argc, char** argv) {
     const auto chosen = parse(argc, argv);
     if (!chosen) {
-        std::fprintf(stderr, "usage: echo_server <port> [--max-connections N] [--shards N, but then "
-                         "not port 0]\n");
+        std::fprintf(stderr,
+                     "usage: echo_server <port> [--max-connections N] [--shards N, but then "
+                     "not port 0]\n");
         return 2;
     }
     if (chosen->shards) {
         // [run_sharded]
         const rf::sharded_report report = rf::run_sharded_and_report(
-            *chosen->shards,
-            [&] { return shard_service(chosen->port, chosen->connections_max); },
+            *chosen->shards, [&] { return shard_service(chosen->port, chosen->connections_max); },
             {.run = {.stop_on = {SIGINT, SIGTERM}}});
         print_receipt(report.whole.final);
         return rf::print_report(report.whole);

@@ -84,9 +84,10 @@ void read_some_awaiter::describe(wait_description& out) const {
 
 descriptor_in_flight stream::release() noexcept {
     detail::stream_state& state = *state_;
-    RF_ASSERT(state.requests == 0 && !state.input.in_use() && !state.input.read_past,
-              "stream::release() gives away a connection that nobody uses and nobody has read from: "
-              "release it right after accept() or connect()");
+    RF_ASSERT(
+        state.requests == 0 && !state.input.in_use() && !state.input.read_past,
+        "stream::release() gives away a connection that nobody uses and nobody has read from: "
+        "release it right after accept() or connect()");
     descriptor_in_flight given(state.detach());
     state_.reset();
     return given;

@@ -198,8 +198,7 @@ private:
 
     template <class F, class... Args>
     void spawn_on_at(std::source_location where, shard target, F&& fn, Args&&... args) {
-        spawn_at(where,
-                 work_on(where, target, std::forward<F>(fn), std::forward<Args>(args)...));
+        spawn_at(where, work_on(where, target, std::forward<F>(fn), std::forward<Args>(args)...));
     }
 
     template <class F, class... Args>

@@ -126,8 +126,7 @@ int start_thread(pthread_t* thread, void* (*body)(void*), void* argument) {
 // Runs all shards, the first on this thread, and joins the others.
 void run_all(shared_start& shared) {
     const std::uint32_t count = shared.set.size();
-    const auto start =
-        shared.makers.thread != nullptr ? shared.makers.thread : &start_thread;
+    const auto start = shared.makers.thread != nullptr ? shared.makers.thread : &start_thread;
     std::vector<shard_thread> threads(count);
     std::uint32_t started = 1;
     for (; started < count; ++started) {

@@ -110,9 +110,10 @@ std::vector<program> shard_programs(std::uint32_t count, const F& fn) {
 template <class F>
 sharded_report run_sharded_and_report(std::uint32_t count, F fn, const sharded_options& options,
                                       std::source_location where) {
-    static_assert(detail::task_callable<F&> || detail::task_callable<F&, shard>,
-                  "rf::run_sharded takes a function, of nothing or of an rf::shard, that returns "
-                  "rf::task<> or rf::task<int>: rf::run_sharded(n, f), not rf::run_sharded(n, f())");
+    static_assert(
+        detail::task_callable<F&> || detail::task_callable<F&, shard>,
+        "rf::run_sharded takes a function, of nothing or of an rf::shard, that returns "
+        "rf::task<> or rf::task<int>: rf::run_sharded(n, f), not rf::run_sharded(n, f())");
     static_assert(std::copy_constructible<F>,
                   "rf::run_sharded copies the function for each shard: its captures have to be "
                   "copyable");

@@ -24,8 +24,7 @@ constexpr nursery_options guest_options() {
 }  // namespace
 
 shard_run::shard_run(shard_state& self, const program& start, const run_options& options,
-                     std::unique_ptr<driver> kernel, run_report& report,
-                     std::source_location where)
+                     std::unique_ptr<driver> kernel, run_report& report, std::source_location where)
     : self_(self), start_(start), options_(options), report_(report), where_(where),
       owner_(std::move(kernel), options.limits), root_(root_options(), where),
       guests_(guest_options(), where) {

@@ -96,9 +96,7 @@ void shard_set::stop(int signal) noexcept {
         answers_left_.store(count_);
         tell_all(shard_order::count_listeners);
         return;
-    case 2:
-        cancelled_by_ = signal;
-        return cancel_all(fmt::format("signal {}, the second", signal));
+    case 2: cancelled_by_ = signal; return cancel_all(fmt::format("signal {}, the second", signal));
     default: abort_with_dump(signal);
     }
 }

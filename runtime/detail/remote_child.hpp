@@ -114,8 +114,7 @@ struct guest_extra {
     scope_node scope;  // its own, so that it can be cancelled alone
     remote_result<T>* call = nullptr;
 
-    explicit guest_extra(std::source_location where) noexcept
-        : scope(scope_kind::scope, where) {}
+    explicit guest_extra(std::source_location where) noexcept : scope(scope_kind::scope, where) {}
     guest_extra(const guest_extra&) = delete;
     guest_extra& operator=(const guest_extra&) = delete;
     /// Runs after the frame, the callable and its arguments have been destroyed.

@@ -91,57 +91,57 @@ rf::task<std::vector<tcp_stream>> connect_all(rf::io::endpoint server, int count
 
 TEST_SUITE("serve sharded threads") {
     TEST_CASE("serve: connections are handed to all shards in turn") {
-        run_clean_shards(beside_server(
-            {.over = rf::io::spread::round_robin},
-            [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
-                std::vector<tcp_stream> peers = co_await connect_all(server, 12);
-                both.cancel("the client is done");
-            }));
+        run_clean_shards(
+            beside_server({.over = rf::io::spread::round_robin},
+                          [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
+                              std::vector<tcp_stream> peers = co_await connect_all(server, 12);
+                              both.cancel("the client is done");
+                          }));
         for (auto& one : served)
             CHECK(one == 4);
     }
 
     TEST_CASE("serve: connections are handed to the shard that has the fewest") {
-        run_clean_shards(beside_server(
-            {.over = rf::io::spread::least_loaded},
-            [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
-                std::vector<tcp_stream> peers = co_await connect_all(server, 9);
-                for (const rf::shard& each : rf::shards())
-                    CHECK(each.load() == 3);
-                both.cancel("the client is done");
-            }));
+        run_clean_shards(
+            beside_server({.over = rf::io::spread::least_loaded},
+                          [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
+                              std::vector<tcp_stream> peers = co_await connect_all(server, 9);
+                              for (const rf::shard& each : rf::shards())
+                                  CHECK(each.load() == 3);
+                              both.cancel("the client is done");
+                          }));
         for (auto& one : served)
             CHECK(one == 3);
     }
 
     TEST_CASE("serve: a drain ends silent connections on every shard") {
-        run_clean_shards(beside_server(
-            {.over = rf::io::spread::round_robin},
-            [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
-                std::vector<tcp_stream> peers = co_await connect_all(server, 6);
-                both.drain(1h);
-                for (tcp_stream& peer : peers) {
-                    auto end = co_await peer.read();
-                    CHECK_FALSE(end);
-                }
-            }));
+        run_clean_shards(
+            beside_server({.over = rf::io::spread::round_robin},
+                          [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
+                              std::vector<tcp_stream> peers = co_await connect_all(server, 6);
+                              both.drain(1h);
+                              for (tcp_stream& peer : peers) {
+                                  auto end = co_await peer.read();
+                                  CHECK_FALSE(end);
+                              }
+                          }));
     }
 
     TEST_CASE("serve: no more than max_connections on all shards together") {
-        run_clean_shards(beside_server(
-            {.over = rf::io::spread::round_robin, .max_connections = 2},
-            [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
-                std::vector<tcp_stream> peers = co_await connect_all(server, 2);
-                tcp_stream third = co_await tcp_stream::connect(server);
-                std::uint64_t there = 0;
-                for (const rf::shard& each : rf::shards())
-                    there += each.load();
-                CHECK(there == 2);
-                peers.clear();
-                const std::string answer = co_await ask(third, "now");
-                CHECK(answer == "now");
-                both.cancel("the client is done");
-            }));
+        run_clean_shards(
+            beside_server({.over = rf::io::spread::round_robin, .max_connections = 2},
+                          [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
+                              std::vector<tcp_stream> peers = co_await connect_all(server, 2);
+                              tcp_stream third = co_await tcp_stream::connect(server);
+                              std::uint64_t there = 0;
+                              for (const rf::shard& each : rf::shards())
+                                  there += each.load();
+                              CHECK(there == 2);
+                              peers.clear();
+                              const std::string answer = co_await ask(third, "now");
+                              CHECK(answer == "now");
+                              both.cancel("the client is done");
+                          }));
     }
 
     TEST_CASE("serve: each shard has a listener of its own on one port") {
@@ -150,8 +150,7 @@ TEST_SUITE("serve sharded threads") {
         run_clean_shards([&](rf::shard here) -> rf::task<> {
             while (here.index() != 0 && port == 0)
                 co_await rf::sleep_for(1ms);
-            auto listener =
-                tcp_listener::bind({"127.0.0.1", port.load()}, {.reuse_port = true});
+            auto listener = tcp_listener::bind({"127.0.0.1", port.load()}, {.reuse_port = true});
             if (here.index() == 0) port = listener.local().port();
             ++listening;
             co_await rf::with_nursery([&](rf::nursery& both) -> rf::task<> {

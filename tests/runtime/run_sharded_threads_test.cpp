@@ -52,7 +52,8 @@ rf::task<> raise_when(std::atomic<std::uint32_t>& there, std::uint32_t count, in
 }  // namespace
 
 TEST_SUITE("sharded threads") {
-    TEST_CASE("run_sharded: each shard has a thread and a loop of its own; the first is the caller's") {
+    TEST_CASE(
+        "run_sharded: each shard has a thread and a loop of its own; the first is the caller's") {
         constexpr std::uint32_t count = 4;
         std::vector<std::thread::id> threads(count);
         std::vector<rf::loop*> loops(count);
@@ -71,7 +72,8 @@ TEST_SUITE("sharded threads") {
         CHECK(std::set(loops.begin(), loops.end()).size() == count);
     }
 
-    TEST_CASE("run_sharded: the status is the first that is not 0; under plain run there are no shards") {
+    TEST_CASE(
+        "run_sharded: the status is the first that is not 0; under plain run there are no shards") {
         CHECK(rf::run_sharded(3, [](rf::shard here) -> rf::task<int> {
                   co_return static_cast<int>(here.index()) * 7;
               }) == 7);
@@ -198,7 +200,8 @@ TEST_SUITE("sharded threads") {
         CHECK(report.whole.cancelled);
     }
 
-    TEST_CASE("run_sharded: pinned shards run on processors the process may use; the caller is freed") {
+    TEST_CASE(
+        "run_sharded: pinned shards run on processors the process may use; the caller is freed") {
         cpu_set_t before;
         CPU_ZERO(&before);
         REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
@@ -243,7 +246,8 @@ TEST_SUITE("sharded threads") {
         CHECK(ran.load() == 0);
     }
 
-    TEST_CASE("run_sharded: a thread that cannot be had keeps all from starting, with cause and remedy") {
+    TEST_CASE(
+        "run_sharded: a thread that cannot be had keeps all from starting, with cause and remedy") {
         rf::detail::shard_makers makers;
         makers.thread = [](pthread_t* thread, void* (*body)(void*), void* argument) {
             static std::atomic<int> calls{0};
@@ -264,7 +268,8 @@ TEST_SUITE("sharded threads") {
     }
 
 #if RF_EXCEPTIONS
-    TEST_CASE("run_sharded: a shard that fails cancels the others, and its error is the one reported") {
+    TEST_CASE(
+        "run_sharded: a shard that fails cancels the others, and its error is the one reported") {
         const auto report = rf::run_sharded_and_report(3, [](rf::shard here) -> rf::task<> {
             if (here.index() == 2) {
                 co_await rf::sleep_for(5ms);

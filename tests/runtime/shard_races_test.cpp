@@ -67,20 +67,21 @@ TEST_CASE("spawn_on: the child runs on its shard, and its result comes back by m
     rf::test::for_seeds(50, [](std::uint64_t seed) {
         std::uint32_t ran_on = 99;
         int got = 0;
-        const auto report = explore(seed, 3, only_first([&]() -> rf::task<> {
-            auto twice = [&](std::unique_ptr<int> number) -> rf::task<std::unique_ptr<int>> {
-                ran_on = rf::this_shard().index();
-                co_await rf::this_task::yield();
-                *number *= 2;
-                co_return std::move(number);
-            };
-            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                auto handle = jobs.async_on(rf::shards()[2], twice, std::make_unique<int>(21));
-                std::unique_ptr<int> back = co_await handle;
-                got = *back;
-                CHECK(rf::this_shard().index() == 0);
-            });
-        }));
+        const auto report = explore(
+            seed, 3, only_first([&]() -> rf::task<> {
+                auto twice = [&](std::unique_ptr<int> number) -> rf::task<std::unique_ptr<int>> {
+                    ran_on = rf::this_shard().index();
+                    co_await rf::this_task::yield();
+                    *number *= 2;
+                    co_return std::move(number);
+                };
+                co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                    auto handle = jobs.async_on(rf::shards()[2], twice, std::make_unique<int>(21));
+                    std::unique_ptr<int> back = co_await handle;
+                    got = *back;
+                    CHECK(rf::this_shard().index() == 0);
+                });
+            }));
         CHECK(report.whole.status == 0);
         CHECK(ran_on == 2);
         CHECK(got == 42);
@@ -91,22 +92,23 @@ TEST_CASE("spawn_on: the nursery waits for children on all shards, whose program
     rf::test::for_seeds(50, [](std::uint64_t seed) {
         int ended = 0;
         tracked::alive = 0;
-        const auto report = explore(seed, 3, only_first([&]() -> rf::task<> {
-            auto child = [&](tracked, int length) -> rf::task<> {
-                co_await yield_times(length);
-                ++ended;
-            };
-            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                for (int i = 0; i < 12; ++i)
-                    jobs.spawn_on(rf::shards()[static_cast<std::size_t>(i % 3)], child, tracked(),
-                                  i);
-                co_return;
-            });
-            CHECK(ended == 12);
-            CHECK(tracked::alive == 0);
-            for (const rf::shard& each : rf::shards())
-                CHECK(each.load() == 0);
-        }));
+        const auto report =
+            explore(seed, 3, only_first([&]() -> rf::task<> {
+                        auto child = [&](tracked, int length) -> rf::task<> {
+                            co_await yield_times(length);
+                            ++ended;
+                        };
+                        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                            for (int i = 0; i < 12; ++i)
+                                jobs.spawn_on(rf::shards()[static_cast<std::size_t>(i % 3)], child,
+                                              tracked(), i);
+                            co_return;
+                        });
+                        CHECK(ended == 12);
+                        CHECK(tracked::alive == 0);
+                        for (const rf::shard& each : rf::shards())
+                            CHECK(each.load() == 0);
+                    }));
         CHECK(report.whole.status == 0);
         CHECK(tracked::alive == 0);
     });
@@ -119,20 +121,21 @@ TEST_CASE("spawn_on: a cancel that crosses the end leaves no trace, whichever wi
         tracked::alive = 0;
         bool body_ran_to_its_end = false;
         rf::nursery_statistics seen;
-        const auto report = explore(seed, 2, only_first([&]() -> rf::task<> {
-            auto child = [&](tracked) -> rf::task<> {
-                co_await yield_times(static_cast<int>(seed % 5));
-                body_ran_to_its_end = true;
-            };
-            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                auto one = jobs.async_on(other_shard(), child, tracked());
-                co_await yield_times(static_cast<int>(seed % 7));
-                one.cancel();
-                while (!one.ended())
-                    co_await rf::this_task::yield();
-                seen = jobs.statistics();
-            });
-        }));
+        const auto report =
+            explore(seed, 2, only_first([&]() -> rf::task<> {
+                        auto child = [&](tracked) -> rf::task<> {
+                            co_await yield_times(static_cast<int>(seed % 5));
+                            body_ran_to_its_end = true;
+                        };
+                        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                            auto one = jobs.async_on(other_shard(), child, tracked());
+                            co_await yield_times(static_cast<int>(seed % 7));
+                            one.cancel();
+                            while (!one.ended())
+                                co_await rf::this_task::yield();
+                            seen = jobs.statistics();
+                        });
+                    }));
         CHECK(report.whole.status == 0);
         CHECK(tracked::alive == 0);
         CHECK(seen.failed == 0);
@@ -149,17 +152,18 @@ TEST_CASE("spawn_on: one cancelled before it arrives is destroyed there without 
     rf::test::for_seeds(30, [](std::uint64_t seed) {
         tracked::alive = 0;
         bool ran = false;
-        const auto report = explore(seed, 2, only_first([&]() -> rf::task<> {
-            auto child = [&](tracked) -> rf::task<> {
-                ran = true;
-                co_return;
-            };
-            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                auto one = jobs.async_on(other_shard(), child, tracked());
-                one.cancel();
-                co_return;
-            });
-        }));
+        const auto report =
+            explore(seed, 2, only_first([&]() -> rf::task<> {
+                        auto child = [&](tracked) -> rf::task<> {
+                            ran = true;
+                            co_return;
+                        };
+                        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                            auto one = jobs.async_on(other_shard(), child, tracked());
+                            one.cancel();
+                            co_return;
+                        });
+                    }));
         CHECK(report.whole.status == 0);
         CHECK_FALSE(ran);
         CHECK(tracked::alive == 0);
@@ -192,20 +196,21 @@ TEST_CASE("spawn_on: children both ways, each in a nursery of the other's child,
 TEST_CASE("spawn_on: a drain reaches the child, also one that is on its way") {
     rf::test::for_seeds(50, [](std::uint64_t seed) {
         int drained = 0;
-        const auto report = explore(seed, 2, only_first([&]() -> rf::task<> {
-            auto child = [&]() -> rf::task<> {
-                while (!rf::this_task::draining())
-                    co_await rf::this_task::yield();
-                ++drained;
-            };
-            co_await rf::with_nursery(
-                {.spawn_while_draining = true}, [&](rf::nursery& jobs) -> rf::task<> {
-                    jobs.spawn_on(other_shard(), child);
-                    co_await yield_times(static_cast<int>(seed % 6));
-                    jobs.drain(1h);
-                    jobs.spawn_on(other_shard(), child);
-                });
-        }));
+        const auto report =
+            explore(seed, 2, only_first([&]() -> rf::task<> {
+                        auto child = [&]() -> rf::task<> {
+                            while (!rf::this_task::draining())
+                                co_await rf::this_task::yield();
+                            ++drained;
+                        };
+                        co_await rf::with_nursery(
+                            {.spawn_while_draining = true}, [&](rf::nursery& jobs) -> rf::task<> {
+                                jobs.spawn_on(other_shard(), child);
+                                co_await yield_times(static_cast<int>(seed % 6));
+                                jobs.drain(1h);
+                                jobs.spawn_on(other_shard(), child);
+                            });
+                    }));
         CHECK(report.whole.status == 0);
         CHECK(drained == 2);
     });
@@ -215,17 +220,17 @@ TEST_CASE("spawn_on: both task trees name the child") {
     std::string at_home;
     std::string there;
     const auto report = explore(1, 2, only_first([&]() -> rf::task<> {
-        auto child = [&]() -> rf::task<> {
-            there = rf::task_tree(rf::loop::here());
-            co_await yield_times(20);
-        };
-        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-            jobs.spawn_on(other_shard(), child);
-            while (there.empty())
-                co_await rf::this_task::yield();
-            at_home = rf::task_tree(rf::loop::here());
-        });
-    }));
+                                    auto child = [&]() -> rf::task<> {
+                                        there = rf::task_tree(rf::loop::here());
+                                        co_await yield_times(20);
+                                    };
+                                    co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                                        jobs.spawn_on(other_shard(), child);
+                                        while (there.empty())
+                                            co_await rf::this_task::yield();
+                                        at_home = rf::task_tree(rf::loop::here());
+                                    });
+                                }));
     CHECK(report.whole.status == 0);
     CHECK(at_home.find("remote for task 2 on shard 1") != std::string::npos);
     CHECK(there.find("nursery \"guests\", 1 alive") != std::string::npos);
@@ -233,23 +238,25 @@ TEST_CASE("spawn_on: both task trees name the child") {
     INFO(at_home << there);
 }
 
-TEST_CASE("spawn_on: a daemon that a guest asks for after its shard's program has ended is refused") {
+TEST_CASE(
+    "spawn_on: a daemon that a guest asks for after its shard's program has ended is refused") {
 #if RF_EXCEPTIONS
     bool refused = false;
-    const auto report = explore(1, 2, only_first([&]() -> rf::task<> {
-        auto child = [&]() -> rf::task<> {
-            co_await yield_times(50);
-            try {
-                rf::root_nursery().spawn_service([]() -> rf::task<> { co_return; });
-            } catch (const rf::nursery_closed&) {
-                refused = true;
-            }
-        };
-        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-            jobs.spawn_on(other_shard(), child);
-            co_return;
-        });
-    }));
+    const auto report =
+        explore(1, 2, only_first([&]() -> rf::task<> {
+                    auto child = [&]() -> rf::task<> {
+                        co_await yield_times(50);
+                        try {
+                            rf::root_nursery().spawn_service([]() -> rf::task<> { co_return; });
+                        } catch (const rf::nursery_closed&) {
+                            refused = true;
+                        }
+                    };
+                    co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                        jobs.spawn_on(other_shard(), child);
+                        co_return;
+                    });
+                }));
     CHECK(report.whole.status == 0);
     CHECK(refused);
 #endif
@@ -260,22 +267,23 @@ TEST_CASE("spawn_on: a failure is moved back and is dealt with by the nursery's 
     rf::test::for_seeds(50, [](std::uint64_t seed) {
         tracked::alive = 0;
         std::string caught;
-        const auto report = explore(seed, 2, only_first([&]() -> rf::task<> {
-            auto child = [](tracked) -> rf::task<int> {
-                co_await rf::this_task::yield();
-                throw std::runtime_error("from afar");
-            };
-            auto sibling = [](tracked) -> rf::task<> { co_await rf::sleep_for(1h); };
-            try {
-                co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                    jobs.spawn_on(other_shard(), sibling, tracked());
-                    jobs.spawn_on(other_shard(), child, tracked());
-                    co_await rf::sleep_for(1h);
-                });
-            } catch (const std::runtime_error& error) {
-                caught = error.what();
-            }
-        }));
+        const auto report =
+            explore(seed, 2, only_first([&]() -> rf::task<> {
+                        auto child = [](tracked) -> rf::task<int> {
+                            co_await rf::this_task::yield();
+                            throw std::runtime_error("from afar");
+                        };
+                        auto sibling = [](tracked) -> rf::task<> { co_await rf::sleep_for(1h); };
+                        try {
+                            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                                jobs.spawn_on(other_shard(), sibling, tracked());
+                                jobs.spawn_on(other_shard(), child, tracked());
+                                co_await rf::sleep_for(1h);
+                            });
+                        } catch (const std::runtime_error& error) {
+                            caught = error.what();
+                        }
+                    }));
         CHECK(report.whole.status == 0);
         CHECK(caught == "from afar");
         CHECK(tracked::alive == 0);

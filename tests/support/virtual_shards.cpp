@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/virtual_shards.hpp"
-
 #include <ringfence/runtime/detail/shard_run.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 
