@@ -3,6 +3,7 @@
 """echo, echo_server and proxy: what they do with peers of every kind, with signals and bad input."""
 
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -34,7 +35,9 @@ class Arguments(unittest.TestCase):
         for command in [["echo_server"], ["echo_server", "x"], ["echo_server", "65536"],
                         ["echo_server", "0", "--max-connections"],
                         ["echo_server", "0", "--max-connections", "-1"],
-                        ["echo_server", "0", "--other", "1"], ["resp_server"],
+                        ["echo_server", "0", "--other", "1"], ["echo_server", "7000", "--shards"],
+                        ["echo_server", "7000", "--shards", "x"],
+                        ["echo_server", "0", "--shards", "2"], ["resp_server"],
                         ["resp_server", "7.1"], ["proxy", "0"], ["proxy", "0", "example"],
                         ["proxy", "x", "1"]]:
             with self.subTest(command=command):
@@ -135,6 +138,24 @@ class EchoServer(unittest.TestCase):
             status, out, _ = server.stop()
             self.assertEqual(status, 128 + signal.SIGTERM)
             self.assertIn(NOTHING_LEFT, out)
+
+    def test_serves_on_as_many_threads_as_it_is_told_and_drains_them_all(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        with Server("echo_server", port, "--shards", 3) as server:
+            peers = [server.connect() for _ in range(30)]
+            for number, peer in enumerate(peers):
+                text = f"peer {number}".encode()
+                peer.sendall(text)
+                self.assertEqual(read_exactly(peer, len(text)), text)
+            threads = [comm.read_text().strip() for comm in
+                       pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/comm")]
+            self.assertIn("rf-shard-1", threads)
+            self.assertIn("rf-shard-2", threads)
+            self.assert_ends_with_nothing_left(server)
+            for peer in peers:
+                self.assertEqual(peer.recv(1), b"")
+                peer.close()
 
     def test_serves_no_more_connections_than_it_is_told(self):
         with Server("echo_server", 0, "--max-connections", 2) as server:
