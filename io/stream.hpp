@@ -209,6 +209,8 @@ private:
 ///   allocate nothing.
 class stream {
 public:
+    using bound_to_loop = void;
+
     stream() noexcept = default;
 
     /// The next bytes, in a buffer borrowed from the loop's pool only while there are bytes. Empty

@@ -55,6 +55,7 @@ private:
 class tcp_listener {
 public:
     using stream_type = tcp_stream;
+    using bound_to_loop = void;
 
     [[nodiscard]] static tcp_listener bind(const endpoint& local,
                                            const listen_options& options = {});

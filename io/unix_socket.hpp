@@ -37,6 +37,7 @@ private:
 class unix_listener {
 public:
     using stream_type = unix_stream;
+    using bound_to_loop = void;
 
     /// Throws io_error naming the path: EADDRINUSE if it exists, even when nobody listens.
     [[nodiscard]] static unix_listener bind(const unix_endpoint& local, int backlog = 4096);

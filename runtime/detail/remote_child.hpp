@@ -177,9 +177,20 @@ private:
     std::tuple<F, Args...> work_;  // moved from there, by the other thread
 };
 
+/// What says of itself, by a member type, that it belongs to one loop.
+template <class T>
+concept stays_on_its_loop = requires { typename T::bound_to_loop; };
+
 /// What nursery::spawn_on spawns at home.
 template <class F, class... Args>
 struct remote_work {
+    static_assert(!(stays_on_its_loop<Args> || ...),
+                  "what belongs to a loop cannot go to another shard: a connection travels as an "
+                  "rf::io::descriptor_in_flight, from accept_descriptor() or release()");
+    static_assert(!stays_on_its_loop<call_result<F, Args...>>,
+                  "what belongs to a loop cannot come back from another shard: return "
+                  "stream.release()");
+
     shard target;
     std::source_location where;
     std::tuple<F, Args...> work;
