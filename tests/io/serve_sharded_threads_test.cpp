@@ -116,7 +116,7 @@ TEST_SUITE("serve sharded threads") {
 
     TEST_CASE("serve: a drain ends silent connections on every shard") {
         run_clean_shards(
-            beside_server({.over = rf::io::spread::round_robin},
+            beside_server({.over = rf::io::spread::round_robin, .drain_grace = 1h},
                           [](rf::io::endpoint server, rf::nursery& both) -> rf::task<> {
                               std::vector<tcp_stream> peers = co_await connect_all(server, 6);
                               both.drain(1h);

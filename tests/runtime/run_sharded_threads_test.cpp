@@ -19,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -41,6 +42,23 @@ rf::sharded_options stopped_on(int signal) {
 }
 
 rf::task<long> add(std::unique_ptr<long> a, long b) { co_return *a + b; }
+
+/// Takes its time to go, so that whoever does not wait for it is seen.
+struct slow_to_go {
+    std::atomic<bool>* went_on;
+    std::atomic<bool>* gone;
+    slow_to_go(std::atomic<bool>& went_on_flag, std::atomic<bool>& gone_flag)
+        : went_on(&went_on_flag), gone(&gone_flag) {}
+    slow_to_go(slow_to_go&& other) noexcept
+        : went_on(other.went_on), gone(std::exchange(other.gone, nullptr)) {}
+    slow_to_go& operator=(slow_to_go&&) = delete;
+    ~slow_to_go() {
+        if (gone == nullptr) return;
+        for (int i = 0; i < 5000 && !went_on->load(); ++i)
+            std::this_thread::yield();
+        gone->store(true);
+    }
+};
 
 // Raises `signal` once all shards are there.
 rf::task<> raise_when(std::atomic<std::uint32_t>& there, std::uint32_t count, int signal) {
@@ -106,6 +124,22 @@ TEST_SUITE("sharded threads") {
         check_clean(report, 3);
         CHECK(report.whole.status == 0);
         CHECK(sum.load() == 3 * each * (each - 1) / 2);
+    }
+
+    TEST_CASE("spawn_on: the nursery goes on only when what the child was given is gone") {
+        std::atomic<bool> went_on{false};
+        std::atomic<bool> gone{false};
+        const auto report = rf::run_sharded_and_report(2, [&](rf::shard here) -> rf::task<> {
+            if (here.index() != 0) co_return;
+            auto child = [](const slow_to_go&) -> rf::task<> { co_return; };
+            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                jobs.spawn_on(rf::shards()[1], child, slow_to_go(went_on, gone));
+                co_return;
+            });
+            CHECK(gone.load());
+            went_on = true;
+        });
+        check_clean(report, 2);
     }
 
     TEST_CASE("run_sharded: cancels and completions that cross lose nothing") {
