@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/detail/scope_node.hpp>
 
+#include <ringfence/runtime/detail/image_builder.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/stop_token.hpp>
 #include <ringfence/runtime/waiter.hpp>
@@ -48,6 +49,8 @@ void scope_node::attach(scope_node* parent, task_record* host) noexcept {
 
 void scope_node::detach() noexcept {
     if (timer_.armed()) loop::here().timers().cancel(timer_);
+    if (linked() && slot.walk != nullptr) [[unlikely]]
+        slot.walk->scope_leaves(*this);
     if (linked()) unlink();
 }
 

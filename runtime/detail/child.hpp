@@ -97,6 +97,8 @@ private:
         leaf = nullptr;
         slot.unwinding = false;
         slot.current = nullptr;
+        if (slot.walk != nullptr) [[unlikely]]
+            tell_walk_of_end(*this);
         unlink();
         scope = nullptr;
         extra.leave_scope();

@@ -46,6 +46,8 @@ public:
     void push_back(T& item) noexcept { static_cast<Hook&>(item).link_before(head_); }
     void push_front(T& item) noexcept { static_cast<Hook&>(item).link_before(*head_.next); }
     [[nodiscard]] T& front() noexcept { return owner(head_.next); }
+    /// What the list begins with; the end mark if it is empty.
+    [[nodiscard]] const list_hook* first_hook() const noexcept { return head_.next; }
 
     T& pop_front() noexcept {
         T& item = owner(head_.next);

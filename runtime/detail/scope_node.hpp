@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
@@ -41,6 +42,10 @@ struct scope_hook : list_hook {
     void (*on_event)(scope_hook&) noexcept = nullptr;
 };
 
+/// To the walk that is under way: `task` is about to move to another scope, or to end.
+[[gnu::cold]] void tell_walk_of_move(const task_record& task) noexcept;
+[[gnu::cold]] void tell_walk_of_end(const task_record& task) noexcept;
+
 /// A node of the scope tree: the state that awaiters read, and the lists that cancelling walks.
 ///
 /// `cancelled()` is effective: it includes every scope around this one up to the nearest shield,
@@ -68,6 +73,8 @@ public:
 
     /// Makes `task` a member of this scope, and of no other.
     void adopt(task_record& task) noexcept {
+        if (slot.walk != nullptr) [[unlikely]]
+            tell_walk_of_move(task);
         task.unlink();
         task.scope = this;
         tasks.push_back(task);
@@ -118,6 +125,7 @@ public:
     std::unique_ptr<stop_hook> stop;       // made by the first this_task::stop_token()
 
 private:
+    friend class image_builder;
     static void deadline_passed(timer& fired) noexcept;
     [[nodiscard]] scope_node* next_below(const scope_node* root, bool enter) noexcept;
 
@@ -137,6 +145,7 @@ private:
     cancel_cause cause_ = cancel_cause::none;  // of a cancel of this very scope
     bool cancelled_ = false;                   // this scope or one around it
     bool draining_ = false;
+    mutable std::uint32_t place_in_image_ = 0;  // of the last image; lies in what was padding
 };
 
 }  // namespace rf::detail

@@ -11,6 +11,7 @@ class loop;
 
 namespace rf::detail {
 
+class image_builder;
 struct task_record;
 
 /// What the calling thread is running. Constant-initialised and trivially destroyed, so that each
@@ -21,6 +22,7 @@ struct loop_slot {
     loop* owner = nullptr;           // the loop that runs on this thread
     bool unwinding = false;          // frames are being destroyed by cancellation
     std::int32_t ready_left = 0;     // waits that may still be ready at once; see spend_ready()
+    image_builder* walk = nullptr;   // the walk over all live tasks that is under way, or null
 };
 
 inline thread_local constinit loop_slot slot{};
