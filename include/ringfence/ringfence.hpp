@@ -35,12 +35,14 @@
 #include <ringfence/leakcheck/leak_suppressions.hpp>
 #include <ringfence/leakcheck/monitor.hpp>
 #include <ringfence/leakcheck/process_state.hpp>
+#include <ringfence/leakcheck/profile.hpp>
 #include <ringfence/leakcheck/replay_token.hpp>
 #include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/self_test.hpp>
 #include <ringfence/leakcheck/simulated_driver.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/leakcheck/simulated_options.hpp>
+#include <ringfence/leakcheck/snapshot.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>

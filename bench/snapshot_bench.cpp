@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+
+// What it costs to copy the task tree of a loop, how long nothing else runs meanwhile, and what the
+// renderings and a profile take. The targets for 100,000 tasks are 100 ms in all for the tree, and
+// no pause over 1 ms. The pause is measured from outside of it, too: by a task that is always
+// ready.
+
+#include <ringfence/leakcheck/profile.hpp>
+#include <ringfence/leakcheck/snapshot.hpp>
+#include <ringfence/runtime/run.hpp>
+#include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/this_task.hpp>
+#include <ringfence/runtime/with_nursery.hpp>
+#include <ringfence/sync/event.hpp>
+#include <ringfence/sync/mutex.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+using milliseconds = std::chrono::duration<double, std::milli>;
+
+struct parameters {
+    std::size_t tasks = 100'000;
+    int rounds = 9;
+};
+
+rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
+rf::task<> handle(rf::sync::event& what) { co_await wait_for(what); }
+rf::task<> lock_one(rf::sync::mutex& wanted) { auto held = co_await wanted.lock(); }
+rf::task<> sleep_long() { co_await rf::sleep_for(std::chrono::hours(1)); }
+
+/// Notes the longest time between two of its turns.
+rf::task<> watch_gaps(milliseconds& longest, const bool& stop) {
+    auto last = steady::now();
+    while (!stop) {
+        co_await rf::this_task::yield();
+        const auto now = steady::now();
+        longest = std::max<milliseconds>(longest, now - last);
+        last = now;
+    }
+}
+
+struct figures {
+    milliseconds copied{};
+    milliseconds pause{};
+    milliseconds gap{};
+    milliseconds in_all{};  // copied and written as a tree
+};
+
+double median_of(std::vector<figures>& all, milliseconds figures::* which) {
+    std::ranges::sort(all, {}, which);
+    return (all[all.size() / 2].*which).count();
+}
+
+std::size_t size_of(const rf::leakcheck::task_snapshot& seen,
+                    rf::leakcheck::snapshot_format format) {
+    std::size_t bytes = 0;
+    seen.write(format, [&](std::string_view part) { bytes += part.size(); });
+    return bytes;
+}
+
+rf::task<> measure(const parameters& with, std::uint64_t& hash) {
+    rf::sync::event never;
+    rf::sync::mutex lock;
+    auto held = co_await lock.lock();
+    co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+        for (std::size_t i = 0; i < with.tasks; ++i) {
+            if (i % 4 == 0)
+                jobs.spawn(sleep_long);
+            else if (i % 4 == 1)
+                jobs.spawn(lock_one, std::ref(lock));
+            else
+                jobs.spawn(handle, std::ref(never));
+        }
+        co_await rf::sleep_for(std::chrono::milliseconds(100));
+        std::vector<figures> all;
+        for (int round = 0; round < with.rounds; ++round) {
+            figures one;
+            bool stop = false;
+            jobs.spawn(watch_gaps, std::ref(one.gap), std::cref(stop));
+            co_await rf::this_task::yield();
+            const auto start = steady::now();
+            const auto seen = co_await rf::leakcheck::snapshot();
+            stop = true;
+            one.copied = seen.took();
+            one.pause = seen.longest_pause();
+            hash = (hash ^ seen.tasks()) * 0x9e37'79b9'7f4a'7c15U;
+            hash ^= size_of(seen, rf::leakcheck::snapshot_format::text) != 0 ? 1 : 0;
+            one.in_all = steady::now() - start;
+            all.push_back(one);
+            co_await rf::this_task::yield();
+        }
+        std::printf("%9.2f ms  %zu tasks copied between turns of the loop\n",
+                    median_of(all, &figures::copied), with.tasks);
+        std::printf("%9.3f ms  longest step of that (worst of all rounds %.3f)\n",
+                    median_of(all, &figures::pause), all.back().pause.count());
+        std::printf("%9.3f ms  longest wait of a task that was ready (worst %.3f)\n",
+                    median_of(all, &figures::gap), all.back().gap.count());
+        std::printf("%9.2f ms  copied and written as a tree (worst %.2f)\n",
+                    median_of(all, &figures::in_all), all.back().in_all.count());
+
+        const auto seen = co_await rf::leakcheck::snapshot();
+        const auto show = [&](const char* what, auto&& work) {
+            const auto start = steady::now();
+            const std::size_t bytes = work();
+            std::printf("%9.2f ms  %s, %zu KiB\n", milliseconds(steady::now() - start).count(),
+                        what, bytes / 1024);
+        };
+        show("of that the tree",
+             [&] { return size_of(seen, rf::leakcheck::snapshot_format::text); });
+        show("JSON", [&] { return size_of(seen, rf::leakcheck::snapshot_format::json); });
+        show("folded stacks",
+             [&] { return size_of(seen, rf::leakcheck::snapshot_format::folded); });
+        if (rf::leakcheck::task_profile::available()) {
+            const auto tasks = co_await rf::leakcheck::profile(rf::leakcheck::profile_kind::task);
+            show("profile of all tasks", [&] { return tasks.encode().size(); });
+        }
+        jobs.cancel();
+    });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    parameters with;
+    if (count > 1 && std::string_view(arguments[1]) == "--small")
+        with = {.tasks = 2'000, .rounds = 3};
+    std::uint64_t hash = 0;
+    const int status = rf::run([&] { return measure(with, hash); });
+    std::printf("hash %016llx\n", static_cast<unsigned long long>(hash));
+    return status;
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/run_sim.hpp"
+#include <ringfence/io/tcp_listener.hpp>
+#include <ringfence/leakcheck/profile.hpp>
+#include <ringfence/runtime/error.hpp>
+#include <ringfence/runtime/ledger.hpp>
+#include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/this_task.hpp>
+#include <ringfence/runtime/timeout.hpp>
+#include <ringfence/runtime/with_nursery.hpp>
+#include <ringfence/sync/event.hpp>
+#include <ringfence/sync/mutex.hpp>
+
+#include <doctest/doctest.h>
+
+#if defined(RF_WITH_PROFILE)
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <protozero/pbf_reader.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+#include <zlib.h>
+
+using namespace std::chrono_literals;
+using rf::leakcheck::profile;
+using rf::leakcheck::profile_kind;
+using rf::leakcheck::profile_now;
+using rf::leakcheck::task_profile;
+using rf::test::run_sim;
+
+namespace {
+
+/// A profile as a reader sees it.
+struct decoded {
+    struct sample {
+        std::vector<std::string> stack;  // "function file:line", innermost first
+        std::vector<std::int64_t> values;
+        std::map<std::string, std::string> labels;  // numbers as text, with their unit
+    };
+    std::vector<std::string> types;  // "tasks/count"
+    std::vector<sample> samples;
+    std::int64_t time_nanos = 0;
+    bool symbolized = false;
+    std::string default_type;
+
+    [[nodiscard]] std::size_t with(const std::string& label, const std::string& text) const {
+        std::size_t count = 0;
+        for (const sample& one : samples)
+            if (const auto found = one.labels.find(label); found != one.labels.end())
+                count += found->second == text ? 1 : 0;
+        return count;
+    }
+    [[nodiscard]] std::int64_t total() const {
+        std::int64_t sum = 0;
+        for (const sample& one : samples)
+            sum += one.values.at(0);
+        return sum;
+    }
+};
+
+std::string uncompressed(const std::string& bytes) {
+    z_stream stream = {};
+    REQUIRE(inflateInit2(&stream, MAX_WBITS + 16) == Z_OK);
+    std::string out(10'000'000, '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    stream.avail_in = static_cast<uInt>(bytes.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
+    CHECK(stream.avail_in == 0);
+    out.resize(stream.total_out);
+    inflateEnd(&stream);
+    return out;
+}
+
+decoded decode(const task_profile& of) {
+    using reader = protozero::pbf_reader;
+    const std::string bytes = uncompressed(of.encode());
+    std::vector<std::string> texts;
+    std::map<std::uint64_t, std::string> functions;
+    std::map<std::uint64_t, std::string> locations;
+    for (reader top(bytes); top.next();)
+        if (top.tag() == 6)
+            texts.push_back(top.get_string());
+        else
+            top.skip();
+    REQUIRE(!texts.empty());
+    CHECK(texts.front().empty());
+    const auto text = [&](std::int64_t number) {
+        return texts.at(static_cast<std::size_t>(number));
+    };
+    for (reader top(bytes); top.next(5);) {
+        std::uint64_t id = 0;
+        std::string words;
+        for (reader function = top.get_message(); function.next();)
+            switch (function.tag()) {
+            case 1: id = function.get_uint64(); break;
+            case 2: words = text(function.get_int64()) + words; break;
+            case 4: words += " " + text(function.get_int64()); break;
+            default: function.skip();
+            }
+        CHECK(functions.emplace(id, words).second);
+    }
+    for (reader top(bytes); top.next(4);) {
+        std::uint64_t id = 0;
+        std::string words;
+        for (reader location = top.get_message(); location.next();)
+            if (location.tag() == 1) {
+                id = location.get_uint64();
+            } else if (location.tag() == 4) {
+                for (reader line = location.get_message(); line.next();)
+                    if (line.tag() == 1)
+                        words = functions.at(line.get_uint64()) + words;
+                    else
+                        words += ":" + std::to_string(line.get_int64());
+            } else {
+                location.skip();
+            }
+        CHECK(locations.emplace(id, words).second);
+    }
+    decoded made;
+    for (reader top(bytes); top.next();) {
+        if (top.tag() == 1) {
+            std::string words;
+            for (reader type = top.get_message(); type.next();)
+                words += (words.empty() ? "" : "/") + text(type.get_int64());
+            made.types.push_back(words);
+        } else if (top.tag() == 2) {
+            decoded::sample& one = made.samples.emplace_back();
+            for (reader sample = top.get_message(); sample.next();) {
+                if (sample.tag() == 1) {
+                    for (const std::uint64_t id : sample.get_packed_uint64())
+                        one.stack.push_back(locations.at(id));
+                } else if (sample.tag() == 2) {
+                    for (const std::int64_t value : sample.get_packed_int64())
+                        one.values.push_back(value);
+                } else {
+                    std::string key;
+                    std::string value;
+                    for (reader label = sample.get_message(); label.next();)
+                        switch (label.tag()) {
+                        case 1: key = text(label.get_int64()); break;
+                        case 2: value = text(label.get_int64()); break;
+                        case 3: value = std::to_string(label.get_int64()); break;
+                        default: value += " " + text(label.get_int64());
+                        }
+                    CHECK(one.labels.emplace(key, value).second);
+                }
+            }
+        } else if (top.tag() == 3) {
+            for (reader mapping = top.get_message(); mapping.next();)
+                if (mapping.tag() == 7)
+                    made.symbolized = mapping.get_bool();
+                else
+                    mapping.skip();
+        } else if (top.tag() == 9) {
+            made.time_nanos = top.get_int64();
+        } else if (top.tag() == 14) {
+            made.default_type = text(top.get_int64());
+        } else {
+            top.skip();
+        }
+    }
+    return made;
+}
+
+bool has(const std::string& text, const std::string& part) {
+    INFO(text);
+    return text.find(part) != text.npos;
+}
+
+rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
+
+rf::task<> handle(rf::sync::event& what) {
+    rf::this_task::set_name("peer");
+    co_await wait_for(what);
+}
+
+rf::task<> lock_both(rf::sync::mutex& first, rf::sync::mutex& second) {
+    auto one = co_await first.lock();
+    co_await rf::this_task::yield();
+    auto two = co_await second.lock();
+}
+
+}  // namespace
+
+TEST_CASE("profile: of tasks has each with its stack, labels and age") {
+    run_sim([]() -> rf::task<> {
+        rf::sync::event never;
+        co_await rf::with_nursery({.name = "peers"}, [&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(handle, std::ref(never));
+            jobs.spawn(handle, std::ref(never));
+            co_await rf::sleep_for(1500ms);
+            const decoded seen = decode(co_await profile(profile_kind::task));
+            REQUIRE(seen.types.size() == 2);
+            CHECK(seen.types[0] == "tasks/count");
+            CHECK(seen.types[1] == "age/nanoseconds");
+            CHECK(seen.default_type == "tasks");
+            CHECK(seen.symbolized);
+            CHECK(seen.time_nanos > 0);
+            CHECK(seen.total() == 3);
+            CHECK(seen.with("state", "running") == 1);
+            CHECK(seen.with("state", "waiting") == 2);
+            CHECK(seen.with("name", "peer") == 2);
+            CHECK(seen.with("scope", "peers") == 2);
+            CHECK(seen.with("wait", "event") == 2);
+            CHECK(seen.with("age", "1500000000 nanoseconds") == 2);
+            for (const decoded::sample& one : seen.samples) {
+                if (!one.labels.contains("name")) continue;
+                CHECK(has(one.labels.at("object"), "event made at tests/leakcheck/profile_test"));
+                CHECK(one.values == std::vector<std::int64_t>{1, 1'500'000'000});
+                REQUIRE(one.stack.size() == 3);  // and the line that spawned it
+                CHECK(has(one.stack[0], "::wait_for tests/leakcheck/profile_test.cpp:"));
+                CHECK(has(one.stack[1], "::handle tests/leakcheck/profile_test.cpp:"));
+                CHECK(has(one.stack[2], " tests/leakcheck/profile_test.cpp:"));
+            }
+            jobs.cancel();
+        });
+    });
+}
+
+TEST_CASE("profile: of leaks has what is proven, with its verdict, and no suspicion") {
+    run_sim([]() -> rf::task<> {
+        rf::sync::event never;
+        rf::sync::mutex a;
+        rf::sync::mutex b;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(lock_both, std::ref(a), std::ref(b));
+            jobs.spawn(lock_both, std::ref(b), std::ref(a));
+            jobs.spawn(handle, std::ref(never));
+            co_await rf::sleep_for(1h);
+            const decoded seen =
+                decode(co_await profile(profile_kind::taskleak, {.proof = {.age_max = 1s}}));
+            CHECK(seen.samples.size() == 2);
+            CHECK(seen.with("verdict", "cycle") == 2);
+            CHECK(seen.with("wait", "lock") == 2);
+            jobs.cancel();
+        });
+    });
+}
+
+TEST_CASE("profile: of leaks, taken when nothing moves any more, has all that wait") {
+    struct look : rf::run_observer {
+        std::optional<task_profile> seen;
+        std::string deadlocked(rf::loop&) override {
+            seen = profile_now(profile_kind::taskleak);
+            return {};
+        }
+    } last;
+    rf::sync::event never;
+    rf::test::sim_options options;
+    options.run.observer = &last;
+    const rf::run_report report =
+        rf::test::report_sim(std::move(options), [&]() -> rf::task<> { co_await handle(never); });
+    CHECK(!report.deadlock.empty());
+    REQUIRE(last.seen.has_value());
+    const decoded seen = decode(*last.seen);
+    CHECK(seen.samples.size() == 1);
+    CHECK(seen.with("verdict", "quiescent") == 1);
+}
+
+TEST_CASE("profile: of waits has those for other tasks, and their delay") {
+    run_sim([]() -> rf::task<> {
+        rf::sync::mutex lock;
+        auto held = co_await lock.lock();
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn([&]() -> rf::task<> { auto mine = co_await lock.lock(); });
+            jobs.spawn([]() -> rf::task<> { co_await rf::sleep_for(1h); });
+            co_await rf::sleep_for(2s);
+            const decoded seen = decode(co_await profile(profile_kind::block));
+            CHECK(seen.types[1] == "delay/nanoseconds");
+            REQUIRE(seen.samples.size() == 1);
+            CHECK(seen.samples[0].values[1] == 2'000'000'000);
+            CHECK(seen.samples[0].labels.at("wait") == "lock");
+            CHECK(has(seen.samples[0].labels.at("owner"), "task "));
+            jobs.cancel();
+        });
+    });
+}
+
+TEST_CASE("profile: of timers has sleeps and deadlines") {
+    run_sim([]() -> rf::task<> {
+        rf::sync::event never;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn([]() -> rf::task<> { co_await rf::sleep_for(1h); });
+            jobs.spawn([]() -> rf::task<> { co_await rf::sleep_forever(); });
+            jobs.spawn([&]() -> rf::task<> {
+                (void)co_await rf::move_on_after(10s, [&] { return wait_for(never); });
+            });
+            co_await rf::sleep_for(1s);
+            const decoded seen = decode(co_await profile(profile_kind::timer));
+            CHECK(seen.total() == 2);
+            CHECK(seen.with("wait", "sleep") == 1);
+            CHECK(seen.with("left", "9000000000 nanoseconds") == 1);
+            CHECK(static_cast<std::uint64_t>(seen.total()) == rf::loop::here().account().timers);
+            jobs.cancel();
+        });
+    });
+}
+
+TEST_CASE("profile: of descriptors has the line that opened each; of operations, all there are") {
+    rf::test::run_real([]() -> rf::task<> {
+        auto listener = rf::io::tcp_listener::bind({"127.0.0.1", 0});
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn([&]() -> rf::task<> { auto peer = co_await listener.accept(); });
+            co_await rf::this_task::yield();
+            const decoded files = decode(co_await profile(profile_kind::fd));
+            REQUIRE(files.samples.size() == 1);
+            CHECK(files.with("object", "tcp listener") == 1);
+            REQUIRE(files.samples[0].stack.size() == 1);
+            CHECK(has(files.samples[0].stack[0], " tests/leakcheck/profile_test.cpp:"));
+            const decoded requests = decode(co_await profile(profile_kind::inflight));
+            CHECK(requests.with("wait", "io") == 1);
+            CHECK(static_cast<std::uint64_t>(requests.total()) ==
+                  rf::loop::here().account().operations);
+            jobs.cancel();
+        });
+        // Nobody waits any more, but the request stays armed: it belongs to the listener.
+        const decoded left = decode(co_await profile(profile_kind::inflight));
+        REQUIRE(rf::loop::here().account().operations == 1);
+        CHECK(left.total() == 1);
+        CHECK(left.with("object", "operations of objects") == 1);
+    });
+}
+
+TEST_CASE("profile: kinds have names, and names kinds") {
+    for (const char* name : {"task", "taskleak", "fd", "inflight", "timer", "block"}) {
+        const auto kind = rf::leakcheck::profile_kind_named(name);
+        REQUIRE(kind.has_value());
+        CHECK(to_string(*kind) == name);
+    }
+    CHECK_FALSE(rf::leakcheck::profile_kind_named("heap").has_value());
+}
+
+TEST_CASE("profile: without a loop it is refused with one sentence") {
+    const task_profile none = profile_now(profile_kind::task);
+    CHECK(has(std::string(none.refusal()), "taken on the thread of its loop"));
+    CHECK_THROWS_AS((void)none.encode(), std::runtime_error);
+}
+
+TEST_CASE("profile: written to a full disk, it says so in one sentence") {
+    run_sim([]() -> rf::task<> {
+        const task_profile seen = profile_now(profile_kind::task);
+        std::string said;
+        try {
+            seen.write("/dev/full");
+        } catch (const rf::io_error& error) {
+            said = error.what();
+        }
+        CHECK(said == "write /dev/full: No space left on device (ENOSPC): the report is not "
+                      "complete: free some space, or write it elsewhere");
+        CHECK(std::filesystem::exists("/dev/full"));
+        said.clear();
+        try {
+            seen.write("/nowhere/at/all");
+        } catch (const rf::io_error& error) {
+            said = error.what();
+        }
+        CHECK(said == "open /nowhere/at/all: No such file or directory (ENOENT)");
+        co_return;
+    });
+}
+
+#elif RF_EXCEPTIONS
+
+#include <stdexcept>
+
+TEST_CASE("profile: where it was left out of the build, it says what to install") {
+    rf::test::run_sim([]() -> rf::task<> {
+        const auto seen = rf::leakcheck::profile_now(rf::leakcheck::profile_kind::task);
+        CHECK_FALSE(rf::leakcheck::task_profile::available());
+        CHECK_THROWS_WITH_AS((void)seen.encode(), doctest::Contains("-Dprofile=enabled"),
+                             std::runtime_error);
+        co_return;
+    });
+}
+
+#endif
