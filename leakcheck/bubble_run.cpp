@@ -43,6 +43,8 @@ void bubble_run::execute(const std::function<task<>()>& fn, rf::detail::schedule
     const std::size_t frames_before = frame_pool::statistics().blocks_live;
     run_options how;
     how.dump_on_quit = false;
+    how.hold_up_after = std::chrono::milliseconds(0);  // in virtual time waiting costs nothing
+    how.flight_events = 256;
     how.observer = this;
     const run_report report = run_and_report([&fn] { return call_program(&fn); }, how,
                                              std::make_unique<simulated_driver>(world_));
@@ -90,7 +92,8 @@ bool bubble_run::before_jump(loop& owner) {
 }
 
 void bubble_run::give_up(loop& owner, std::string why) {
-    const std::string tree = wait_graph(owner).report() + task_tree(owner);
+    const std::string tree = wait_graph(owner).report() + task_tree(owner) +
+                             owner.recent_events();
     if (given_up_) {
         std::fprintf(stderr,
                      "ringfence: a bubble cannot be left, because these cannot be cancelled:\n%s",

@@ -2,6 +2,7 @@
 #include <ringfence/runtime/loop.hpp>
 
 #include <ringfence/runtime/detail/scheduler.hpp>
+#include <ringfence/runtime/detail/unwind_watch.hpp>
 #include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 #include <ringfence/runtime/waiter.hpp>
@@ -136,9 +137,33 @@ void loop::run_ready() noexcept {
         if (ready_head_ == nullptr) ready_tail_ = &ready_head_;
         run_task(task);
     }
+#if RF_BOOKKEEPING
+    beat_.store(resumes_ | 1, std::memory_order_relaxed);
+#endif
 }
 
 inline void loop::run_task(detail::task_record& task) noexcept {
+#if RF_BOOKKEEPING
+    beat_.store(resumes_ += 2, std::memory_order_relaxed);
+    if (flight_ != nullptr) [[unlikely]]
+        return run_recorded(task);
+#endif
+    run_or_unwind(task);
+}
+
+// The line of a wait, before the first one the line that spawned the task.
+void loop::run_recorded(detail::task_record& task) noexcept {
+    const std::uint64_t id = task.id;
+    if (task.started)
+        flight_->note(flight_event::goes_on, id, task.leaf->at, now_);
+    else
+        flight_->note(flight_event::starts, id, task.spawned, now_);
+    run_or_unwind(task);
+    if (flight_ != nullptr && ended_ != id)
+        flight_->note(flight_event::waits, id, task.leaf->at, now_);
+}
+
+inline void loop::run_or_unwind(detail::task_record& task) noexcept {
     if (task.state == detail::task_state::unwinding || (!task.started && task.scope->cancelled()))
         [[unlikely]]
         unwind(task);
@@ -160,6 +185,9 @@ void loop::run_chosen() {
         ready_tail_ = at == 0 ? &ready_head_ : &ready[at - 1]->ready_next;
     scheduler_->before(task);
     run_task(task);
+#if RF_BOOKKEEPING
+    beat_.store(resumes_ | 1, std::memory_order_relaxed);
+#endif
     if (scheduler_ != nullptr) scheduler_->after();
 }
 
@@ -187,6 +215,8 @@ void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> fir
             push_ready(task);
         }
         if (task.state == detail::task_state::finished) {
+            if (watched()) [[unlikely]]
+                tell_of_return(task);
             task.finish(task, false);  // clears slot.current when the frame is gone
             return;
         }
@@ -194,6 +224,23 @@ void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> fir
         if (task.state != detail::task_state::unwinding) return;
         first = destroy_to_boundary(task);
     }
+}
+
+void loop::tell_of_return(const detail::task_record& task) noexcept {
+    if (flight_ != nullptr) {
+        flight_->note(flight_event::ends, task.id, task.spawned, now_);
+        ended_ = task.id;
+    }
+    if (unwind_watch_ == nullptr) return;
+    if (const detail::scope_node* scope = task.scope->cancelled_by(); scope != nullptr)
+        unwind_watch_->returns(task, *scope);
+}
+
+void loop::tell_of_unwinding(const detail::task_record& task) noexcept {
+    if (flight_ != nullptr) flight_->note(flight_event::unwinds, task.id, task.leaf->at, now_);
+    if (unwind_watch_ == nullptr) return;
+    if (const detail::scope_node* scope = task.scope->cancelled_by(); scope != nullptr)
+        unwind_watch_->unwinds(task, *scope);
 }
 
 void loop::unwind(detail::task_record& task) noexcept {
@@ -205,12 +252,18 @@ void loop::unwind(detail::task_record& task) noexcept {
 std::coroutine_handle<> loop::destroy_to_boundary(detail::task_record& task) noexcept {
     detail::loop_slot& slot = detail::slot;
     task.state = detail::task_state::unwinding;
+    if (watched()) [[unlikely]]
+        tell_of_unwinding(task);
     for (;;) {
         detail::frame& leaf = *task.leaf;
         detail::await_link* link = leaf.link();
         slot.current = &task;
         slot.unwinding = true;
         if (link == nullptr) {
+            if (flight_ != nullptr) [[unlikely]] {
+                flight_->note(flight_event::ends, task.id, task.spawned, now_);
+                ended_ = task.id;
+            }
             task.finish(task, true);  // clears slot.current and slot.unwinding
             return nullptr;
         }

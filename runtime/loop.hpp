@@ -4,9 +4,11 @@
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
+#include <ringfence/runtime/detail/noted.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
+#include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/inbox.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/resource.hpp>
@@ -15,14 +17,18 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace rf {
 
 class nursery;
+class run_observer;
 namespace detail {
 class scheduler;
 struct shard_state;
+class unwind_watch;
 }  // namespace detail
 
 /// Bounds on what one turn of the loop does, so that tasks, timers, messages and completions each
@@ -123,7 +129,7 @@ public:
     /// Counts with the timers added: what the exit check reads.
     [[nodiscard]] rf::accounting account() const noexcept {
         rf::accounting now = counters_;
-        now.timers = timers_.armed_count();
+        now.timers = timers_.armed_count() - background_timers;
         return now;
     }
 
@@ -153,7 +159,8 @@ public:
     /// Whether nothing can ever happen again by itself: no task ready, no timer, no request in the
     /// kernel, no outside poster. With tasks alive, that is a deadlock.
     [[nodiscard]] bool quiescent() const noexcept {
-        return !has_ready() && timers_.armed_count() == 0 && counters_.operations == 0 &&
+        return !has_ready() && timers_.armed_count() == background_timers &&
+               counters_.operations == 0 &&
                posts_expected_ == 0 && inbox_.empty();
     }
 
@@ -188,6 +195,36 @@ public:
         ready_max_ = chooser != nullptr ? 0 : static_cast<std::int32_t>(limits_.hops_max);
     }
 
+    /// Armed timers that move no task: those of watchers. They are in no count, and with nothing
+    /// else pending the loop is quiescent all the same.
+    std::size_t background_timers = 0;
+
+    /// Goes up by two with each task that is resumed or unwound, and is odd while none is: for
+    /// watchers on other threads, which see a task that holds the loop as a number that stays even
+    /// and the same. Any thread.
+    [[nodiscard]] std::uint64_t beat() const noexcept {
+        return beat_.load(std::memory_order_relaxed);
+    }
+
+    /// Keeps the last `events` events from now on; 0: none any more.
+    void record_flight(std::size_t events) {
+        flight_ = events != 0 ? std::make_unique<flight_recorder>(events) : nullptr;
+    }
+    /// Null unless record_flight() was called.
+    [[nodiscard]] flight_recorder* flight() const noexcept { return flight_.get(); }
+    /// The last `most` events as text; empty without a recorder.
+    [[nodiscard]] std::string recent_events(std::size_t most = 32) const {
+        return flight_ != nullptr ? flight_->describe(most, now_) : std::string();
+    }
+
+    /// `watch` hears of cancelled tasks from now on; null: nobody does. Returns who did.
+    detail::unwind_watch* watch_unwinding(detail::unwind_watch* watch) noexcept {
+        return std::exchange(unwind_watch_, watch);
+    }
+
+    /// Who looks into the run; null: nobody.
+    run_observer* observer = nullptr;
+
     /// How many in the program listen for a drain: hooks, and tasks that ask this_task::draining().
     std::uint64_t drain_listeners = 0;
     bool drain_polled = false;
@@ -209,6 +246,13 @@ private:
     void run_ready() noexcept;
     void run_chosen();
     void run_task(detail::task_record& task) noexcept;
+    void run_or_unwind(detail::task_record& task) noexcept;
+    void run_recorded(detail::task_record& task) noexcept;
+    void tell_of_unwinding(const detail::task_record& task) noexcept;
+    void tell_of_return(const detail::task_record& task) noexcept;
+    [[nodiscard]] bool watched() const noexcept {
+        return flight_ != nullptr || unwind_watch_ != nullptr;
+    }
     void resume(detail::task_record& task) noexcept;
     void unwind(detail::task_record& task) noexcept;
     [[nodiscard]] std::coroutine_handle<> destroy_to_boundary(detail::task_record& task) noexcept;
@@ -234,6 +278,11 @@ private:
     loop_limits limits_;
     std::int32_t ready_max_;  // waits of one resumption that may be done at once
     detail::scheduler* scheduler_ = nullptr;
+    std::unique_ptr<flight_recorder> flight_;
+    detail::unwind_watch* unwind_watch_ = nullptr;
+    std::uint64_t ended_ = 0;    // with a recorder: the task that ended last
+    std::uint64_t resumes_ = 0;  // times two: what beat_ is while a task runs
+    std::atomic<std::uint64_t> beat_{1};
     timer_wheel timers_;
     inbox inbox_;
     std::atomic<std::uint32_t> posters_{0};  // calls of post() that have not returned

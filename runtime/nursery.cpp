@@ -3,6 +3,8 @@
 
 #include <ringfence/runtime/detail/exception_text.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/run_observer.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 
 #include <fmt/format.h>
@@ -165,10 +167,13 @@ void nursery_core::drain_for(instant grace) noexcept {
 
 void nursery_core::drain_expired(timer& fired) noexcept {
     nursery_core& self = *static_cast<grace_timer&>(fired).owner;
+    loop& owner = loop::here();
+    std::string left = owner.observer != nullptr ? owner.observer->held_up(owner) : std::string();
+    left += task_tree(self.scope_) + owner.recent_events();
     std::fprintf(stderr,
                  "ringfence: the grace period of a drain has passed; still running, and cancelled "
                  "now:\n%s",
-                 task_tree(self.scope_).c_str());
+                 left.c_str());
     self.scope_.cancel(cancel_cause::drain_expired, "the grace period of a drain passed",
                        self.scope_.opened());
 }

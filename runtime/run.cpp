@@ -2,6 +2,7 @@
 #include <ringfence/runtime/run.hpp>
 
 #include <ringfence/runtime/detail/exception_text.hpp>
+#include <ringfence/runtime/detail/hold_up_report.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 
@@ -27,7 +28,9 @@ struct run_state {
 
 thread_local constinit run_state* active = nullptr;
 
-void print_tree(const loop& owner) noexcept { std::fputs(task_tree(owner).c_str(), stderr); }
+void print_tree(const loop& owner) noexcept {
+    std::fputs((task_tree(owner) + owner.recent_events()).c_str(), stderr);
+}
 
 void on_stop_signal(loop& owner, run_state& state, int signal) noexcept {
     switch (++state.stops) {
@@ -76,7 +79,8 @@ bool on_quiescent(loop& owner) noexcept {
     state.report.deadlock =
         "deadlock: every task waits, and nothing is left that could wake one: no timer, no "
         "operation in the kernel, no other thread\n" +
-        (observer != nullptr ? observer->deadlocked(owner) : std::string()) + task_tree(owner);
+        (observer != nullptr ? observer->deadlocked(owner) : std::string()) + task_tree(owner) +
+        owner.recent_events();
     state.root.cancel("deadlock");
     return true;
 }
@@ -112,12 +116,17 @@ void run_program(program start, const run_options& options, std::unique_ptr<driv
         run_state* outer = std::exchange(active, &state);
         owner.on_turn = on_turn;
         owner.on_quiescent = on_quiescent;
+        owner.observer = options.observer;
+        owner.record_flight(options.flight_events);
+        const hold_up_report hold_up(owner, root, to_nanoseconds(options.hold_up_after));
 
         if (options.observer != nullptr) options.observer->begins(owner);
         root.spawn(run_main, &start, &report, where);
         root.close_body(nullptr);
         owner.run_until_idle();
+        if (options.observer != nullptr) options.observer->ends(owner);
 
+        owner.observer = nullptr;
         owner.on_turn = nullptr;
         owner.on_quiescent = nullptr;
         active = outer;

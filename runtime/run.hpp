@@ -4,6 +4,7 @@
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/detail/body.hpp>
 #include <ringfence/runtime/nursery.hpp>
+#include <ringfence/runtime/run_observer.hpp>
 #include <ringfence/runtime/signals.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/runtime/uring_driver.hpp>
@@ -28,22 +29,6 @@ enum class on_leak : std::uint8_t {
 inline constexpr int exit_status_failure = 1;  // the program's task failed, or could not start
 inline constexpr int exit_status_leak = 70;    // it ended well but left something open
 
-/// Looks into a run from outside of its tasks: for tests and tools.
-class run_observer {
-public:
-    /// The loop is there, and no task has run on it yet.
-    virtual void begins(loop& owner) { (void)owner; }
-    /// Nothing can happen any more, and there are tasks. True: now something can; the loop looks
-    /// again.
-    virtual bool idle(loop& owner) { return (void)owner, false; }
-    /// The same is about to be reported as a deadlock. What it returns stands before the task tree.
-    virtual std::string deadlocked(loop& owner) { return (void)owner, std::string(); }
-
-protected:
-    run_observer() = default;
-    virtual ~run_observer() = default;
-};
-
 struct run_options {
     /// The first of these signals drains, the second cancels, the third aborts with a dump.
     signal_list stop_on{};
@@ -51,6 +36,11 @@ struct run_options {
     std::chrono::milliseconds drain_grace{10'000};
     /// SIGQUIT prints the task tree to standard error and the program goes on.
     bool dump_on_quit = true;
+    /// A program that was cancelled and has not ended after that long says who holds it up, and
+    /// again each time the wait has doubled. Zero: never.
+    std::chrono::milliseconds hold_up_after{5'000};
+    /// How many of the last events each report of this run can show; see flight_recorder.
+    std::size_t flight_events = 0;
     on_leak leaks = on_leak::report;
     uring_options ring{};
     loop_limits limits{};

@@ -115,6 +115,12 @@ void scope_node::cancel(cancel_cause cause, std::string_view reason,
     if (cancelled_here()) return;
     cause_ = cause;
     cancelled_at_ = where;
+    if (const loop* owner = loop::current(); owner != nullptr) {
+        cancelled_since_ = owner->cached_now();
+        if (flight_recorder* flight = owner->flight(); flight != nullptr)
+            flight->note(flight_event::cancels, slot.current != nullptr ? slot.current->id : 0,
+                         where, owner->cached_now());
+    }
     if (!reason.empty()) reason_ = std::make_unique<std::string>(reason);
     if (timer_.armed()) loop::here().timers().cancel(timer_);
     if (cancelled_) return;  // the scopes around it were, and so everything below it is

@@ -27,11 +27,13 @@ shard_run::shard_run(shard_state& self, const program& start, const run_options&
                      std::unique_ptr<driver> kernel, run_report& report, std::source_location where)
     : self_(self), start_(start), options_(options), report_(report), where_(where),
       owner_(std::move(kernel), options.limits), root_(root_options(), where),
-      guests_(guest_options(), where) {
+      guests_(guest_options(), where),
+      hold_up_(owner_, root_, to_nanoseconds(options.hold_up_after)) {
     self.owner = &owner_;
     self.root = &root_;
     self.guests = &guests_;
     owner_.set_shard(self);
+    owner_.record_flight(options.flight_events);
 }
 
 void shard_run::begin(bool listens) {

@@ -19,7 +19,8 @@ namespace {
 constexpr std::chrono::milliseconds dump_patience{500};
 
 void print_tree(const shard_state& of) noexcept {
-    const std::string text = fmt::format("shard {}: {}", of.index, task_tree(*of.owner));
+    const std::string text =
+        fmt::format("shard {}: {}{}", of.index, task_tree(*of.owner), of.owner->recent_events());
     std::fputs(text.c_str(), stderr);  // one call, so that trees do not mingle
 }
 

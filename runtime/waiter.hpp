@@ -141,7 +141,7 @@ private:
     // Who waits; null before enter() and after the end. For a case of a select, the select with the
     // lowest bit set.
     detail::task_record* task_ = nullptr;
-    instant since_ = 0;
+    [[no_unique_address]] detail::noted_time since_ = 0;
 };
 
 // Implementation

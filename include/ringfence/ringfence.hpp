@@ -55,6 +55,7 @@
 #include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/features.hpp>
 #include <ringfence/runtime/finally.hpp>
+#include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/for_each_concurrent.hpp>
 #include <ringfence/runtime/foreign.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
@@ -73,6 +74,7 @@
 #include <ringfence/runtime/resource.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/run.hpp>
+#include <ringfence/runtime/run_observer.hpp>
 #include <ringfence/runtime/run_sharded.hpp>
 #include <ringfence/runtime/scope_guard.hpp>
 #include <ringfence/runtime/select.hpp>

@@ -6,6 +6,7 @@
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/task.hpp>
 
+#include <atomic>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -38,6 +39,7 @@ public:
         child->set_link(*this);
         task_record& task = *slot.current;
         if (scope_ != nullptr) scope_->adopt(task);
+        std::atomic_signal_fence(std::memory_order_release);  // see task_awaiter
         task.leaf = child;
         slot.next = child->handle();
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/noted.hpp>
+
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
@@ -35,8 +37,8 @@ enum class completion_state : std::uint8_t { running, value, error };
 /// The part of every promise that does not depend on the result type: who awaits this coroutine
 /// and where it stands. Chains of these are the async stacks.
 struct frame {
-    std::source_location at;       // its current, or last, co_await
-    std::source_location created;  // names the function; see coroutine facts in docs/hacking.md
+    [[no_unique_address]] noted_line at;       // its current, or last, co_await
+    [[no_unique_address]] noted_line created;  // names the function
 
     explicit frame(std::source_location where) noexcept : created(where) {}
 

@@ -8,6 +8,7 @@
 #include <ringfence/runtime/detail/transform.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -194,6 +195,8 @@ public:
                       "library; start it with rf::run or nursery::spawn");
         attach(&awaiting.promise(), false);
         child->set_link(*this);
+        // For signal handlers on this thread that walk the chain: it is whole at each instruction.
+        std::atomic_signal_fence(std::memory_order_release);
         slot.current->leaf = child;
         slot.next = child->handle();
     }

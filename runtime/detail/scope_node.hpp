@@ -102,6 +102,8 @@ public:
     [[nodiscard]] cancel_cause cause() const noexcept { return cause_; }
     [[nodiscard]] std::string_view reason() const noexcept;
     [[nodiscard]] std::source_location cancelled_at() const noexcept { return cancelled_at_; }
+    /// When; meaningless unless cancelled_here().
+    [[nodiscard]] instant cancelled_since() const noexcept { return cancelled_since_; }
     [[nodiscard]] std::source_location opened() const noexcept { return opened_; }
     [[nodiscard]] scope_kind kind() const noexcept { return kind_; }
     [[nodiscard]] scope_node* parent() const noexcept { return parent_; }
@@ -141,6 +143,7 @@ private:
     std::unique_ptr<std::string> reason_;
     std::source_location opened_;
     std::source_location cancelled_at_;
+    instant cancelled_since_ = 0;
     scope_kind kind_;
     cancel_cause cause_ = cancel_cause::none;  // of a cancel of this very scope
     bool cancelled_ = false;                   // this scope or one around it

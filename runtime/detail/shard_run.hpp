@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/hold_up_report.hpp>
 #include <ringfence/runtime/detail/shard_set.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/loop.hpp>
@@ -50,6 +51,7 @@ private:
     rf::loop owner_;
     nursery root_;
     nursery guests_;
+    hold_up_report hold_up_;
     std::optional<signal_listener> signals_;
 };
 

@@ -5,7 +5,6 @@
 #include <ringfence/runtime/detail/intrusive_list.hpp>
 
 #include <cstdint>
-#include <source_location>
 
 namespace rf {
 class waiter;
@@ -43,12 +42,13 @@ struct task_record : list_hook {
     finish_function finish = nullptr;
     const char* name = nullptr;
     std::uint64_t id = 0;
-    std::source_location spawned;
+    [[no_unique_address]] noted_line spawned;
     task_state state = task_state::ready;
     bool started = false;
     bool cancel_sent = false;  // the current wait has been asked to end
     bool service = false;
-    std::uint32_t guard = 0;  // the innermost leak guard that it was started under; 0: none
+    // The innermost leak guard that it was started under; 0: none.
+    [[no_unique_address]] noted_number guard = 0;
 
     task_record() noexcept = default;
 

@@ -13,6 +13,6 @@ namespace rf::detail {
 /// The line of the user's that `task` is at: its innermost co_await outside the library. Before the
 /// first, the beginning of the coroutine; where all is the library's, the line that spawned it.
 /// Cost: a look at each frame from the innermost out, up to that one.
-[[nodiscard]] const std::source_location& user_line(const task_record& task) noexcept;
+[[nodiscard]] std::source_location user_line(const task_record& task) noexcept;
 
 }  // namespace rf::detail
