@@ -3,6 +3,7 @@
 
 #include <ringfence/leakcheck/detail/wait_edges.hpp>
 #include <ringfence/leakcheck/resource_table.hpp>
+#include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/loop.hpp>
@@ -10,11 +11,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace rf::leakcheck {
 namespace {
@@ -59,11 +62,22 @@ public:
     explicit collector(leak_suppressions* allowed) : allowed_(allowed) {}
 
     void collect(const loop& of, const std::function<bool(const resource&)>& mine) {
+        of_ = &of;
         detail::for_each_task(of, [&](const task_record& task) { tasks_.emplace(task.id, &task); });
         for (const resource& one : resource_table(of).entries)
             if (one.kind != resource_kind::operation && mine(one)) add(one);
     }
-    [[nodiscard]] std::string take() { return std::move(text_); }
+    /// With what is proven of the tasks that were left: why they have not ended.
+    [[nodiscard]] std::string take() {
+        if (left_.empty()) return std::move(text_);
+        const wait_graph graph(*of_);
+        for (const wait_finding& finding : graph.findings())
+            if (finding.proof() && std::ranges::any_of(finding.tasks, [&](std::uint64_t id) {
+                    return left_.contains(id);
+                }))
+                text_ += finding.text;
+        return std::move(text_);
+    }
 
 private:
     void add(const resource& one) {
@@ -83,11 +97,15 @@ private:
             if (one.kind == resource_kind::task)
                 rf::detail::append_async_stack(subject.text, task, 4);
         }
-        if (allowed_ == nullptr || !allowed_->allows(subject)) text_ += subject.text;
+        if (allowed_ != nullptr && allowed_->allows(subject)) return;
+        text_ += subject.text;
+        if (one.kind == resource_kind::task) left_.insert(one.task_id);
     }
 
     leak_suppressions* allowed_;
+    const loop* of_ = nullptr;
     std::unordered_map<std::uint64_t, const task_record*> tasks_;
+    std::unordered_set<std::uint64_t> left_;  // tasks in text_
     std::string text_;
 };
 

@@ -104,6 +104,7 @@ private:
     void add(verdict what, const std::vector<const task_record*>& tasks) {
         wait_finding& made = findings_.emplace_back();
         made.what = what;
+        made.where = rf::detail::user_line(*tasks.front());
         made.tasks.reserve(tasks.size());
         instant youngest = 0;
         for (const task_record* task : tasks) {
@@ -112,7 +113,7 @@ private:
         }
         made.age = std::chrono::nanoseconds(now_ - youngest);
         detail::wait_text text(loop_, now_);
-        text.begin(what, tasks.size(), rf::detail::user_line(*tasks.front()));
+        text.begin(what, tasks.size(), made.where);
         for (std::size_t i = 0; i < std::min(tasks.size(), shown_max); ++i)
             text.task(*tasks[i], what != verdict::cycle);
         if (tasks.size() > shown_max) text.more(tasks.size() - shown_max);

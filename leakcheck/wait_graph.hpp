@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ struct wait_finding {
     /// Numbers of tasks. For a cycle in its order: each waits for the next. For the others, tasks
     /// that wait at the same line for the same kind of thing, oldest first.
     std::vector<std::uint64_t> tasks;
+    /// The line of the user's that the first of them waits at.
+    std::source_location where;
     /// For how long the youngest of these waits has gone on.
     std::chrono::nanoseconds age{};
     /// The verdict in full: object, owner, async stacks, age, advice. At most eight tasks of many.

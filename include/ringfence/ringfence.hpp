@@ -27,6 +27,7 @@
 #include <ringfence/io/unix_endpoint.hpp>
 #include <ringfence/io/unix_socket.hpp>
 #include <ringfence/leakcheck/bubble.hpp>
+#include <ringfence/leakcheck/cancel_monitor.hpp>
 #include <ringfence/leakcheck/cancel_points.hpp>
 #include <ringfence/leakcheck/choices.hpp>
 #include <ringfence/leakcheck/guard.hpp>
@@ -43,7 +44,10 @@
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/leakcheck/simulated_options.hpp>
 #include <ringfence/leakcheck/snapshot.hpp>
+#include <ringfence/leakcheck/stall_detector.hpp>
+#include <ringfence/leakcheck/verdict_watch.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/cancel_error.hpp>

@@ -19,7 +19,6 @@ namespace rf::detail {
 
 using noted_line = std::source_location;
 using noted_time = instant;
-using noted_number = std::uint32_t;
 
 #else
 
@@ -32,13 +31,10 @@ struct noted_line {
     [[nodiscard]] constexpr const char* file_name() const noexcept { return ""; }
     [[nodiscard]] constexpr const char* function_name() const noexcept { return ""; }
 };
-template <class T>
-struct noted_value {
-    constexpr noted_value(T) noexcept {}
-    constexpr operator T() const noexcept { return 0; }
+struct noted_time {
+    constexpr noted_time(instant) noexcept {}
+    constexpr operator instant() const noexcept { return 0; }
 };
-using noted_time = noted_value<instant>;
-using noted_number = noted_value<std::uint32_t>;
 
 #endif
 

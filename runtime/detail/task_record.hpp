@@ -47,8 +47,7 @@ struct task_record : list_hook {
     bool started = false;
     bool cancel_sent = false;  // the current wait has been asked to end
     bool service = false;
-    // The innermost leak guard that it was started under; 0: none.
-    [[no_unique_address]] noted_number guard = 0;
+    std::uint32_t guard = 0;  // the innermost leak guard that it was started under; 0: none
 
     task_record() noexcept = default;
 

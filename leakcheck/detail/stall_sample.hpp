@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <string>
+
+namespace rf::leakcheck::detail {
+
+/// Where a loop's thread was at one moment: the running task with its chain of co_await lines, and
+/// the stack of the thread. Taken by the thread itself, in a signal handler.
+struct stall_sample {
+    static constexpr std::size_t frames_max = 64;
+    static constexpr std::size_t name_max = 48;
+
+    /// The thread this is called on. Safe in a signal handler, once prepare() has been called in
+    /// the process: copies pointers and, of a name, bytes; allocates nothing, takes no lock.
+    void take() noexcept;
+    /// Loads what take() needs.
+    static void prepare() noexcept;
+
+    /// "task 7 "name" (spawned at x.cpp:3)"; "no task" if none was running.
+    [[nodiscard]] std::string task_text() const;
+    /// Both stacks, indented, innermost first.
+    [[nodiscard]] std::string stacks_text() const;
+
+    std::uint64_t task = 0;  // 0: none was running
+    char name[name_max] = {};
+    std::source_location spawned;
+    std::size_t frames_count = 0;
+    std::source_location lines[frames_max];  // of the current or last co_await; line 0: none yet
+    const char* functions[frames_max] = {};
+    int native_count = 0;
+    void* native[frames_max] = {};
+};
+
+}  // namespace rf::leakcheck::detail

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/leakcheck/watcher.hpp>
+
+#include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/runtime/assert.hpp>
+#include <ringfence/runtime/loop.hpp>
+
+#include <utility>
+
+namespace rf::leakcheck {
+
+watcher::watcher(watcher_options options) : options_(std::move(options)) {}
+
+watcher::~watcher() {
+    RF_ASSERT(stalls_ == nullptr && verdicts_ == nullptr && cancels_ == nullptr,
+              "a leakcheck::watcher was destroyed before the run that it watches had ended");
+}
+
+void watcher::begins(loop& owner) {
+    RF_ASSERT(stalls_ == nullptr && verdicts_ == nullptr && cancels_ == nullptr,
+              "a leakcheck::watcher watches one run at a time");
+    if (options_.flight_events != 0) owner.record_flight(options_.flight_events);
+    if (options_.cancels.sites_max != 0)
+        cancels_ = std::make_unique<cancel_monitor>(options_.cancels);
+    if (options_.verdicts.interval.count() != 0)
+        verdicts_ = std::make_unique<verdict_watch>(options_.verdicts);
+    if (options_.stalls.threshold.count() != 0)
+        stalls_ = std::make_unique<stall_detector>(options_.stalls);
+}
+
+std::string watcher::deadlocked(loop& owner) {
+    wait_graph_options all = options_.verdicts.graph;
+    all.nothing_will_happen = true;
+    return wait_graph(owner, all).report();
+}
+
+std::string watcher::held_up(loop& owner) {
+    return wait_graph(owner, options_.verdicts.graph).report();
+}
+
+void watcher::ends(loop&) {
+    stalls_.reset();
+    verdicts_.reset();
+    cancels_.reset();
+}
+
+}  // namespace rf::leakcheck

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/leakcheck/cancel_monitor.hpp>
+#include <ringfence/leakcheck/stall_detector.hpp>
+#include <ringfence/leakcheck/verdict_watch.hpp>
+#include <ringfence/runtime/run_observer.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace rf::leakcheck {
+
+struct watcher_options {
+    std::size_t flight_events = 256;  // kept for reports; 0: none
+    stall_options stalls{};           // a threshold of zero: no detector
+    verdict_watch_options verdicts{}; // an interval of zero: only when something is wrong anyway
+    cancel_monitor_options cancels{}; // a sites_max of zero: none
+};
+
+/// All that watches a service in production, with one line in main:
+///
+///     rf::leakcheck::watcher watch;
+///     return rf::run(service, {.stop_on = {SIGTERM}, .observer = &watch});
+///
+/// It records the last events of the loop, looks for tasks that hold it and for tasks that can
+/// never go on, and measures late cancels; what it finds goes to standard error. When a drain runs
+/// out of time, or a cancelled program does not end, the report of the run begins with verdicts
+/// about those who hold it up; a deadlock's with its proof.
+///
+/// Lifetime: outlives the run; then it may watch another. Threads: the run's.
+/// Cost: that of its parts, see each; `./dev bench leakcheck` measures them together.
+class watcher final : public run_observer {
+public:
+    explicit watcher(watcher_options options = {});
+    watcher(const watcher&) = delete;
+    watcher& operator=(const watcher&) = delete;
+    ~watcher() override;
+
+    /// The parts, while a run goes on; null outside, and if switched off.
+    [[nodiscard]] stall_detector* stalls() noexcept { return stalls_.get(); }
+    [[nodiscard]] verdict_watch* verdicts() noexcept { return verdicts_.get(); }
+    [[nodiscard]] cancel_monitor* cancels() noexcept { return cancels_.get(); }
+
+    void begins(loop& owner) override;
+    std::string deadlocked(loop& owner) override;
+    std::string held_up(loop& owner) override;
+    void ends(loop& owner) override;
+
+private:
+    watcher_options options_;
+    std::unique_ptr<stall_detector> stalls_;
+    std::unique_ptr<verdict_watch> verdicts_;
+    std::unique_ptr<cancel_monitor> cancels_;
+};
+
+}  // namespace rf::leakcheck
