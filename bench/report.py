@@ -10,6 +10,7 @@ TITLES = {
     "resp": "A key-value service beside redis-server",
     "compile": "Compiling",
     "scale": "Scale",
+    "leakcheck": "What noting and watching cost",
 }
 EXPLANATIONS = {
     "echo": "Processor time of the server for a message, from the scheduler's own account. Columns are "
@@ -24,6 +25,9 @@ EXPLANATIONS = {
             "time of the server for an operation; the floor is redis-server.",
     "compile": "One file that includes the header and nothing else, optimised as the build is.",
     "scale": "One run each. The curves show whether cost grows with work and no faster.",
+    "leakcheck": "The floor is `bare`, a build in which nothing is noted of tasks but what running them needs. `always_on` is "
+                 "the library as it is, `recorded` keeps the last events too, `watched` has a `leakcheck::watcher` around "
+                 "its run: recorder, stall detector, verdicts and late cancels.",
 }
 
 

@@ -17,6 +17,11 @@ namespace {
 
 constexpr std::size_t prefetched_ahead = 6;
 
+[[nodiscard]] bool is_to_unwind(const detail::task_record& task) noexcept {
+    return task.state == detail::task_state::unwinding ||
+           (!task.started && task.scope->cancelled());
+}
+
 }  // namespace
 
 loop::loop(std::unique_ptr<driver> kernel, loop_limits limits)
@@ -151,21 +156,21 @@ inline void loop::run_task(detail::task_record& task) noexcept {
     run_or_unwind(task);
 }
 
-// The line of a wait, before the first one the line that spawned the task.
 void loop::run_recorded(detail::task_record& task) noexcept {
     const std::uint64_t id = task.id;
-    if (task.started)
-        flight_->note(flight_event::goes_on, id, task.leaf->at, now_);
-    else
-        flight_->note(flight_event::starts, id, task.spawned, now_);
+    if (!is_to_unwind(task)) {
+        if (task.started)
+            flight_->note(flight_event::goes_on, id, task.leaf->at, now_);
+        else
+            flight_->note(flight_event::starts, id, task.spawned, now_);
+    }
     run_or_unwind(task);
     if (flight_ != nullptr && ended_ != id)
         flight_->note(flight_event::waits, id, task.leaf->at, now_);
 }
 
 inline void loop::run_or_unwind(detail::task_record& task) noexcept {
-    if (task.state == detail::task_state::unwinding || (!task.started && task.scope->cancelled()))
-        [[unlikely]]
+    if (is_to_unwind(task)) [[unlikely]]
         unwind(task);
     else
         resume(task);

@@ -39,7 +39,7 @@ class Arguments(unittest.TestCase):
                         ["echo_server", "7000", "--shards", "x"],
                         ["echo_server", "0", "--shards", "2"], ["resp_server"],
                         ["resp_server", "7.1"], ["proxy", "0"], ["proxy", "0", "example"],
-                        ["proxy", "x", "1"]]:
+                        ["proxy", "x", "1"], ["watched_service"], ["watched_service", "x"]]:
             with self.subTest(command=command):
                 done = run(*command)
                 self.assertEqual(done.returncode, 2)
@@ -53,6 +53,28 @@ class Arguments(unittest.TestCase):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(f"bind to 127.0.0.1:{server.port}: Address already in use "
                               "(EADDRINUSE): something else has it", done.stderr)
+
+
+class Watched(unittest.TestCase):
+    def test_a_task_that_holds_the_loop_is_named(self):
+        with Server("watched_service", 0) as server, server.connect() as peer:
+            peer.sendall(b"3000000")
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(peer), b"216816\n")
+            told = server.read_errors_until("advice: ")
+            self.assertRegex(told, r"suspect stall: task \d+ \(spawned at examples/watched_service\.cpp:\d+\) holds "
+                                   r"the loop for \d+ ms")
+            self.assertRegex(told, r"\n    after examples/watched_service\.cpp:\d+ in \S*answer\n")
+            self.assertRegex(told, r"\n      watched_service\+0x[0-9a-f]+")
+            self.assertEqual(server.stop()[0], 0)
+
+    def test_an_idle_one_says_nothing(self):
+        with Server("watched_service", 0) as server, server.connect() as peer:
+            peer.sendall(b"10")
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(peer), b"4\n")
+            status, _, err = server.stop()
+            self.assertEqual((status, err), (0, ""))
 
 
 class Echo(unittest.TestCase):
