@@ -9,15 +9,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
 #include <ctime>
+#include <fcntl.h>
 #include <mutex>
 #include <pthread.h>
 #include <stdexcept>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 namespace rf::leakcheck {
@@ -63,6 +66,31 @@ instant processor_time(clockid_t of) {
     return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+/// For how long a thread of this process has been ready without running, from the scheduler's own
+/// account; 0 where the kernel keeps none.
+class put_off_time {
+public:
+    explicit put_off_time(pid_t thread)
+        : file_(::open(fmt::format("/proc/self/task/{}/schedstat", thread).c_str(),
+                       O_RDONLY | O_CLOEXEC)) {}
+    put_off_time(const put_off_time&) = delete;
+    put_off_time& operator=(const put_off_time&) = delete;
+    ~put_off_time() {
+        if (file_ >= 0) ::close(file_);
+    }
+
+    [[nodiscard]] std::chrono::nanoseconds read() const {
+        char text[96] = {};
+        if (file_ < 0 || ::pread(file_, text, sizeof(text) - 1, 0) <= 0) return 0ns;
+        long long ran = 0, waited = 0;
+        if (std::sscanf(text, "%lld %lld", &ran, &waited) != 2) return 0ns;
+        return std::chrono::nanoseconds(waited);
+    }
+
+private:
+    int file_;
+};
+
 const char* advice_for(const stall& seen) {
     if (seen.on_processor * 2 >= seen.held_for)
         return "it computes: break it up with rf::this_task::yield(), or move it to a thread with "
@@ -77,7 +105,7 @@ class stall_detector::watching {
 public:
     explicit watching(stall_options options)
         : options_(std::move(options)), loop_(loop::here()), loop_thread_(::pthread_self()),
-          watch_(options_.threshold, options_.reports_per_minute) {
+          watch_(options_.threshold, options_.reports_per_minute), put_off_(::gettid()) {
         RF_ASSERT(sampler_here == nullptr, "this loop has a stall_detector already");
         if (::pthread_getcpuclockid(loop_thread_, &loop_clock_) != 0)
             loop_clock_ = CLOCK_THREAD_CPUTIME_ID;
@@ -125,20 +153,30 @@ private:
         ++looks_;
         switch (watch_.look(loop_.beat(), now)) {
         case detail::stall_watch::answer::fine: return;
-        case detail::stall_watch::answer::begins: processor_ = processor_time(loop_clock_); return;
+        case detail::stall_watch::answer::begins:
+            processor_ = processor_time(loop_clock_);
+            put_off_before_ = put_off_.read();
+            return;
         case detail::stall_watch::answer::suppressed:
             ++stalls_;
             ++suppressed_;
             return;
-        case detail::stall_watch::answer::stall: ++stalls_; return report(watch_.lasted(now));
+        case detail::stall_watch::answer::stall: break;
         }
+        // A thread that waits for a processor has been put off for long once it answers.
+        const bool sampled = take_sample();
+        const std::chrono::nanoseconds put_off = put_off_.read();
+        if (!watch_.take_off(put_off - std::exchange(put_off_before_, put_off), now))
+            report(watch_.lasted(now), sampled);
+        sampler_.state.store(sampling::idle, std::memory_order_release);
     }
 
-    void report(std::chrono::nanoseconds lasted) {
+    void report(std::chrono::nanoseconds lasted, bool sampled) {
+        ++stalls_;
         stall seen;
         seen.held_for = lasted;
-        seen.on_processor = std::chrono::nanoseconds(processor_time(loop_clock_) - processor_);
-        const bool sampled = take_sample();
+        seen.on_processor =
+            std::min(lasted, std::chrono::nanoseconds(processor_time(loop_clock_) - processor_));
         if (sampled) seen.task = sampler_.sample.task;
         seen.text = fmt::format(
             "suspect stall: {} holds the loop for {}, of that {} on the processor\n",
@@ -150,7 +188,6 @@ private:
             seen.text += "    the thread is inside of the kernel and cannot be asked where\n";
         if (sampled && seen.task == 0) seen.text += "    it has just given the loop back\n";
         seen.text += fmt::format("  advice: {}\n", advice_for(seen));
-        sampler_.state.store(sampling::idle, std::memory_order_release);
         if (options_.on_stall)
             options_.on_stall(seen);
         else
@@ -180,7 +217,9 @@ private:
     pthread_t loop_thread_;
     clockid_t loop_clock_{};
     detail::stall_watch watch_;
+    put_off_time put_off_;
     instant processor_ = 0;  // of the loop's thread, when the beat was first seen
+    std::chrono::nanoseconds put_off_before_{};
     sampler sampler_;
     std::atomic<std::uint64_t> looks_{0};
     std::atomic<std::uint64_t> stalls_{0};

@@ -13,7 +13,7 @@ namespace rf::leakcheck {
 /// A task that held the loop for too long.
 struct stall {
     std::chrono::nanoseconds held_for{};      // so far, at least
-    std::chrono::nanoseconds on_processor{};  // of that; the rest it slept in a call, or was put off
+    std::chrono::nanoseconds on_processor{};  // of that; the rest it slept in a call
     std::uint64_t task = 0;  // 0: it had just given the loop back, or no stack was taken
     /// The report in full: task, how long, both stacks, one line of advice.
     std::string text;
@@ -44,7 +44,8 @@ struct stall_statistics {
 /// A thread looks at the loop's beat five times in each threshold. When a task has held the loop
 /// for that long, it says so once, while the task still does: which task, its chain of co_await
 /// lines, and the stack of the thread. So it names a loop without end too. A stall that lasts a
-/// quarter longer than the threshold is always found; shorter ones may be.
+/// quarter longer than the threshold is always found; shorter ones may be. Time in which the thread
+/// could have run and the machine ran others is not the task's, and is not counted.
 ///
 /// Off unless made: it has a thread and a signal handler, which no program should find it has by
 /// surprise.

@@ -29,4 +29,12 @@ stall_watch::answer stall_watch::look(std::uint64_t beat, instant now) {
     return answer::stall;
 }
 
+bool stall_watch::take_off(std::chrono::nanoseconds span, instant now) {
+    begun_ += span.count();
+    if (now - begun_ >= threshold_) return false;
+    told_ = false;
+    reports_.pop_back();
+    return true;
+}
+
 }  // namespace rf::leakcheck::detail

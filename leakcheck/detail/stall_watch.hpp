@@ -30,6 +30,10 @@ public:
     /// A stall is told once, however long it lasts.
     [[nodiscard]] answer look(std::uint64_t beat, instant now);
 
+    /// At a stall: the thread was kept from running for `span` of it, which is taken off. True: so
+    /// it is none, not yet at least, and may be told later.
+    [[nodiscard]] bool take_off(std::chrono::nanoseconds span, instant now);
+
     /// At a stall: for how long it has lasted, at least.
     [[nodiscard]] std::chrono::nanoseconds lasted(instant now) const noexcept {
         return std::chrono::nanoseconds(now - begun_);

@@ -95,10 +95,10 @@ TEST_CASE("cancel_monitor: who is cancelled and has not ended is in the report")
         std::string report;
         rf::cancel_scope scope;
         co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
-            all.spawn([&]() -> rf::task<> { (void)co_await scope.run([] { return slowly(10s); }); });
+            all.spawn([&]() -> rf::task<> { (void)co_await scope.run([] { return slowly(4s); }); });
             co_await rf::sleep_for(1s);
             scope.cancel();
-            co_await rf::sleep_for(5s);
+            co_await rf::sleep_for(2s);
             report = late.report();
         });
         CHECK(has(report, "suspect unwinds late"));
@@ -112,10 +112,10 @@ TEST_CASE("cancel_monitor: a timeout that is noticed late is the fault of the li
         std::vector<late_cancel> heard;
         late.on_late([&](const late_cancel& what) { heard.push_back(what); });
         const auto end =
-            co_await rf::move_on_after(2s, [] { return slowly(5s); });
+            co_await rf::move_on_after(2s, [] { return slowly(4s); });
         CHECK(!end);
         REQUIRE(heard.size() == 1);
-        CHECK(heard[0].took == 5s);
+        CHECK(heard[0].took == 4s);
         CHECK(has(heard[0].text, "deadline passed"));
     });
 }

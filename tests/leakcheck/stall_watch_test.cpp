@@ -79,6 +79,18 @@ TEST_CASE("stall_watch: reports are limited, stalls beyond the limit are counted
     CHECK(eye.hold(1000, 30ms) == 1);
 }
 
+TEST_CASE("stall_watch: time in which the machine ran others is taken off") {
+    looker eye;
+    CHECK(eye.look(2) == answer::begins);
+    CHECK(eye.hold(2, 25ms) == 1);
+    CHECK(eye.watch.take_off(20ms, eye.now.count()));
+    CHECK(eye.hold(2, 15ms) == 0);
+    CHECK(eye.look(2) == answer::stall);
+    CHECK(eye.watch.lasted(eye.now.count()) == 25ms);
+    CHECK(!eye.watch.take_off(0ms, eye.now.count()));
+    CHECK(eye.hold(2, 1s) == 0);
+}
+
 TEST_CASE("stall_watch: when the process has stood still, nobody is blamed for it") {
     looker eye;
     CHECK(eye.look(2) == answer::begins);

@@ -68,7 +68,7 @@ TEST_CASE("verdict_watch: a cycle is told at the next look, once") {
 
 TEST_CASE("verdict_watch: a proof that is too young waits for the next look") {
     run_sim([]() -> rf::task<> {
-        verdict_watch watch({.interval = 3s, .patience = 5s});
+        verdict_watch watch({.interval = 3s, .patience = 6s});
         std::vector<wait_finding> heard;
         watch.on_finding([&](const wait_finding& what) { heard.push_back(what); });
         rf::sync::mutex a;

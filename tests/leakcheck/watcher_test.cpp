@@ -35,7 +35,9 @@ rf::task<> lock_twice() {
 }
 
 rf::task<> cleans_up_for(std::chrono::nanoseconds span) {
-    co_await rf::finally([] { return rf::sleep_for(1h); }, [span] { return rf::sleep_for(span); });
+    const rf::finally_options patient{.limit = 1min};
+    co_await rf::finally([] { return rf::sleep_for(1h); }, [span] { return rf::sleep_for(span); },
+                         patient);
 }
 
 }  // namespace
@@ -86,10 +88,10 @@ TEST_CASE("run: a cancelled program that does not end says who holds it up, ever
                    "ended; held up by:\nsuspect unwinds late: "));
     CHECK(end.says("cleans_up_for"));
     CHECK(end.says("advice: a shield keeps the cancel out"));
-    CHECK(end.says("cancelled 10 s ago") != end.says("cancelled 10.0 s ago"));
+    CHECK(end.says("cancelled 10.0 s ago"));
     CHECK(end.says("cancelled 20.0 s ago"));
     CHECK(!end.says("cancelled 15.0 s ago"));
-    CHECK(end.says("the last 32 of") != end.says("events:"));
+    CHECK(end.says("events:\n"));
 }
 
 TEST_CASE("watcher: when a drain runs out of time, verdicts about those who are left come first") {
