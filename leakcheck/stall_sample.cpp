@@ -55,7 +55,8 @@ void stall_sample::prepare() noexcept {
     (void)::backtrace(none, 2);
 }
 
-void stall_sample::take() noexcept {
+void stall_sample::take(int skip) noexcept {
+    native_skip = skip;
     task = 0;
     frames_count = 0;
     native_count = ::backtrace(native, static_cast<int>(frames_max));
@@ -98,8 +99,8 @@ std::string stall_sample::stacks_text() const {
                            rf::detail::to_string(line), function);
         innermost = false;
     }
-    if (native_count != 0) fmt::format_to(out, "    on the thread:\n");
-    for (int i = 0; i < native_count; ++i)
+    if (native_count > native_skip) fmt::format_to(out, "    on the thread:\n");
+    for (int i = native_skip; i < native_count; ++i)
         append_native(text, native[i]);
     return text;
 }

@@ -17,7 +17,8 @@ struct stall_sample {
 
     /// The thread this is called on. Safe in a signal handler, once prepare() has been called in
     /// the process: copies pointers and, of a name, bytes; allocates nothing, takes no lock.
-    void take() noexcept;
+    /// The innermost `skip` functions of the stack are left out, take() among them.
+    [[gnu::noinline]] void take(int skip = 1) noexcept;
     /// Loads what take() needs.
     static void prepare() noexcept;
 
@@ -32,7 +33,8 @@ struct stall_sample {
     std::size_t frames_count = 0;
     std::source_location lines[frames_max];  // of the current or last co_await; line 0: none yet
     const char* functions[frames_max] = {};
-    int native_count = 0;
+    int native_count = 0;  // with those that are left out
+    int native_skip = 0;
     void* native[frames_max] = {};
 };
 
