@@ -92,8 +92,7 @@ bool bubble_run::before_jump(loop& owner) {
 }
 
 void bubble_run::give_up(loop& owner, std::string why) {
-    const std::string tree = wait_graph(owner).report() + task_tree(owner) +
-                             owner.recent_events();
+    const std::string tree = wait_graph(owner).report() + task_tree(owner) + owner.recent_events();
     if (given_up_) {
         std::fprintf(stderr,
                      "ringfence: a bubble cannot be left, because these cannot be cancelled:\n%s",

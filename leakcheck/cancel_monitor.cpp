@@ -75,13 +75,12 @@ void cancel_monitor::tell(const task_record& task, const scope_node& scope,
     late_cancel late;
     late.took = took;
     late.task = task.id;
-    late.text = fmt::format(
-        "suspect late cancel: {} (spawned at {}) {} {} after its cancel\n"
-        "  cancelled at {}: {}{}{}\n",
-        rf::detail::task_text(task), rf::detail::to_string(task.spawned),
-        returned ? "returns" : "unwinds", rf::detail::age_text(took.count()),
-        rf::detail::to_string(scope.cancelled_at()), to_string(scope.cause()),
-        scope.reason().empty() ? "" : ": ", scope.reason());
+    late.text = fmt::format("suspect late cancel: {} (spawned at {}) {} {} after its cancel\n"
+                            "  cancelled at {}: {}{}{}\n",
+                            rf::detail::task_text(task), rf::detail::to_string(task.spawned),
+                            returned ? "returns" : "unwinds", rf::detail::age_text(took.count()),
+                            rf::detail::to_string(scope.cancelled_at()), to_string(scope.cause()),
+                            scope.reason().empty() ? "" : ": ", scope.reason());
     rf::detail::append_async_stack(late.text, task, 6);
     late.text +=
         returned
@@ -115,10 +114,10 @@ std::string cancel_monitor::report(std::size_t most) const {
     if (!all.empty()) text += "   cancelled        late        mean     longest  waiting at\n";
     for (std::size_t i = 0; i < std::min(most, all.size()); ++i) {
         const unwind_site& one = all[i];
-        fmt::format_to(out, "{:>12}{:>12}{:>12}{:>12}  {}\n", one.count, one.late,
-                       rf::detail::age_text(one.total.count() /
-                                            static_cast<std::int64_t>(one.count)),
-                       rf::detail::age_text(one.longest.count()), rf::detail::to_string(one.line));
+        fmt::format_to(
+            out, "{:>12}{:>12}{:>12}{:>12}  {}\n", one.count, one.late,
+            rf::detail::age_text(one.total.count() / static_cast<std::int64_t>(one.count)),
+            rf::detail::age_text(one.longest.count()), rf::detail::to_string(one.line));
     }
     if (all.size() > most) fmt::format_to(out, "  ... and {} more lines\n", all.size() - most);
     wait_graph_options still;

@@ -95,7 +95,8 @@ const char* advice_for(const stall& seen) {
     if (seen.on_processor * 2 >= seen.held_for)
         return "it computes: break it up with rf::this_task::yield(), or move it to a thread with "
                "rf::offload";
-    return "it sleeps in a call that blocks the thread: use the awaitable of rf::io or rf::sync, or "
+    return "it sleeps in a call that blocks the thread: use the awaitable of rf::io or rf::sync, "
+           "or "
            "move it to a thread with rf::offload";
 }
 

@@ -15,9 +15,9 @@ namespace rf::leakcheck {
 verdict_watch::verdict_watch(verdict_watch_options options)
     : options_(options), loop_(loop::here()) {
     if (options.interval.count() <= 0)
-        RF_THROW(std::invalid_argument(
-            fmt::format("leakcheck::verdict_watch: an interval of {} ns; it has to be longer than 0",
-                        options.interval.count())));
+        RF_THROW(std::invalid_argument(fmt::format(
+            "leakcheck::verdict_watch: an interval of {} ns; it has to be longer than 0",
+            options.interval.count())));
     timer_.self = this;
     timer_.on_fire = [](timer& fired) noexcept {
         verdict_watch& self = *static_cast<own_timer&>(fired).self;

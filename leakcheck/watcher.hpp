@@ -13,10 +13,10 @@
 namespace rf::leakcheck {
 
 struct watcher_options {
-    std::size_t flight_events = 256;  // kept for reports; 0: none
-    stall_options stalls{};           // a threshold of zero: no detector
-    verdict_watch_options verdicts{}; // an interval of zero: only when something is wrong anyway
-    cancel_monitor_options cancels{}; // a sites_max of zero: none
+    std::size_t flight_events = 256;   // kept for reports; 0: none
+    stall_options stalls{};            // a threshold of zero: no detector
+    verdict_watch_options verdicts{};  // an interval of zero: only when something is wrong anyway
+    cancel_monitor_options cancels{};  // a sites_max of zero: none
 };
 
 /// All that watches a service in production, with one line in main:

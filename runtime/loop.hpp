@@ -3,8 +3,8 @@
 
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
-#include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/noted.hpp>
+#include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
@@ -160,8 +160,7 @@ public:
     /// kernel, no outside poster. With tasks alive, that is a deadlock.
     [[nodiscard]] bool quiescent() const noexcept {
         return !has_ready() && timers_.armed_count() == background_timers &&
-               counters_.operations == 0 &&
-               posts_expected_ == 0 && inbox_.empty();
+               counters_.operations == 0 && posts_expected_ == 0 && inbox_.empty();
     }
 
     /// The one Service of this loop, made on first use. Keep the reference: finding it walks a

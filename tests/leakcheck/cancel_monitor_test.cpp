@@ -24,14 +24,12 @@ namespace {
 bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 constexpr std::uint_least32_t patient_line = __LINE__ + 2;
-rf::task<> at_once() {
-    co_await rf::sleep_for(1h);
-}
+rf::task<> at_once() { co_await rf::sleep_for(1h); }
 
 /// Cleans up for `span` after its cancel.
 constexpr std::uint_least32_t slow_line = __LINE__ + 2;
 rf::task<> slowly(std::chrono::nanoseconds span) {
-    co_await rf::finally([] { return rf::sleep_for(1h); }, [span] { return rf::sleep_for(span); });
+    co_await rf::finally([] { return rf::sleep_for(1h); }, [&] { return rf::sleep_for(span); });
 }
 
 }  // namespace
@@ -111,8 +109,7 @@ TEST_CASE("cancel_monitor: a timeout that is noticed late is the fault of the li
         cancel_monitor late({.late = 1s, .sites_max = 1});
         std::vector<late_cancel> heard;
         late.on_late([&](const late_cancel& what) { heard.push_back(what); });
-        const auto end =
-            co_await rf::move_on_after(2s, [] { return slowly(4s); });
+        const auto end = co_await rf::move_on_after(2s, [] { return slowly(4s); });
         CHECK(!end);
         REQUIRE(heard.size() == 1);
         CHECK(heard[0].took == 4s);

@@ -10,10 +10,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <ctime>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 using rf::leakcheck::stall;
@@ -33,15 +35,22 @@ rf::task<> take_deep(stall_sample* into) {
 
 rf::task<> take_below(stall_sample* into) { co_await take_deep(into); }
 
-/// Holds the loop until `done`, for ten seconds at most.
-rf::task<> hold(const std::atomic<int>* done, int until, bool busy) {
+/// Holds the loop until it is told of, for ten seconds at most: by computing.
+rf::task<> spin(const std::atomic<int>* told) {
     rf::this_task::set_name("holder");
     const auto end = steady::now() + 10s;
-    while (done->load() < until && steady::now() < end) {
-        if (busy) continue;
-        const timespec nap{0, 1'000'000};
-        (void)::nanosleep(&nap, nullptr);
+    while (told->load() == 0 && steady::now() < end) {
     }
+    co_return;
+}
+
+/// The same in a call that blocks. The signal that asks for the stack interrupts it.
+rf::task<> block(const std::atomic<int>* told, int bell) {
+    rf::this_task::set_name("holder");
+    const auto end = steady::now() + 10s;
+    pollfd rung{bell, POLLIN, 0};
+    while (told->load() == 1 && steady::now() < end)
+        (void)::poll(&rung, 1, 10'000);
     co_return;
 }
 
@@ -56,7 +65,8 @@ TEST_CASE("stall_sample: names the running task, its awaits and the thread's sta
             co_return;
         });
         CHECK(found.task == 2);
-        CHECK(has(found.task_text(), "task 2 (spawned at tests/leakcheck/stall_detector_test.cpp:"));
+        CHECK(
+            has(found.task_text(), "task 2 (spawned at tests/leakcheck/stall_detector_test.cpp:"));
         const std::string stacks = found.stacks_text();
         const auto inner = stacks.find("after tests/leakcheck/stall_detector_test.cpp:");
         const auto outer = stacks.find("at tests/leakcheck/stall_detector_test.cpp:");
@@ -81,27 +91,30 @@ TEST_CASE("stall_sample: without a running task there is the thread's stack alon
 TEST_CASE("stall_detector: a task that spins is named while it spins, and one that sleeps") {
     rf::test::run_real([]() -> rf::task<> {
         std::atomic<int> told{0};
+        const int bell = ::eventfd(0, EFD_CLOEXEC);
         stall reports[2];
         stall_options options;
         options.threshold = 10ms;
         options.on_stall = [&](const stall& seen) {
             if (const int at = told.load(); at < 2) reports[at] = seen;
-            ++told;
+            if (++told == 2) (void)::eventfd_write(bell, 1);
         };
         stall_detector watch(options);
         co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
-            all.spawn(hold, &told, 1, true);
-            all.spawn(hold, &told, 2, false);
+            all.spawn(spin, &told);
+            all.spawn(block, &told, bell);
             co_return;
         });
+        ::close(bell);
         REQUIRE(told.load() >= 2);
         CHECK(watch.statistics().stalls >= 2);
         for (const stall& seen : reports) {
             CHECK(seen.held_for >= 10ms);
             CHECK(seen.task != 0);
             CHECK(has(seen.text, "suspect stall: task "));
-            CHECK(has(seen.text, "\"holder\" (spawned at tests/leakcheck/stall_detector_test.cpp:"));
-            CHECK(has(seen.text, "hold, before its first co_await"));
+            CHECK(
+                has(seen.text, "\"holder\" (spawned at tests/leakcheck/stall_detector_test.cpp:"));
+            CHECK(has(seen.text, ", before its first co_await"));
             CHECK(has(seen.text, "on the thread:"));
             CHECK(has(seen.text, "advice: "));
         }

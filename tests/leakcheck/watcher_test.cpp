@@ -36,7 +36,7 @@ rf::task<> lock_twice() {
 
 rf::task<> cleans_up_for(std::chrono::nanoseconds span) {
     const rf::finally_options patient{.limit = 1min};
-    co_await rf::finally([] { return rf::sleep_for(1h); }, [span] { return rf::sleep_for(span); },
+    co_await rf::finally([] { return rf::sleep_for(1h); }, [&] { return rf::sleep_for(span); },
                          patient);
 }
 
