@@ -25,9 +25,11 @@ BUILD_SECONDS_MAX = 3600
 def build_bare(context):
     """The program in which nothing is noted, compiled like the one of the build folder."""
     folder = context.build / "bare"
-    told = {option["name"]: option["value"] for option in introspect(context, "--buildoptions")}
-    compiler = introspect(context, "--compilers")["host"]["cpp"]["exelist"]
-    environment = {**os.environ, "CXX": " ".join(part for part in compiler if part != "ccache")}
+    told = {option["name"]: option["value"]
+            for option in json.loads(command(["meson", "introspect", context.build, "--buildoptions"], None))}
+    words = json.loads((context.build / "compile_commands.json").read_text())[0]["command"].split()
+    compiler = words[:next(i for i, word in enumerate(words) if word.startswith("-"))]
+    environment = {**os.environ, "CXX": " ".join(word for word in compiler if word != "ccache")}
     progress("leakcheck: building the library without bookkeeping")
     if not (folder / "build.ninja").exists():
         command(["meson", "setup", folder, context.root, "--wrap-mode=nodownload", "-Dbookkeeping=false",
@@ -35,10 +37,6 @@ def build_bare(context):
                  f"-Ddebug={str(told['debug']).lower()}"], environment)
     command(["ninja", "-C", folder, "bench/leakcheck"], environment)
     return folder / "bench/leakcheck"
-
-
-def introspect(context, what):
-    return json.loads(command(["meson", "introspect", context.build, what], None))
 
 
 def command(words, environment):

@@ -40,7 +40,7 @@ struct flight_entry {
 /// of the innermost co_await, which may be one of the library's.
 ///
 /// Threads: one loop; only describe() of a loop that stands still may be called from elsewhere.
-/// Cost: 24 bytes an event, allocated once. With it, two events a resumption, of about 1 ns each;
+/// Cost: 24 bytes an event, allocated once. With it, two events a resumption, of about 2 ns each;
 ///   without, a branch (`./dev bench leakcheck`).
 class flight_recorder {
 public:
