@@ -144,8 +144,9 @@ leak_guard::~leak_guard() {
     const std::string left = all.empty() || allowed_ == nullptr ? all : compare(allowed_);
     if (left.empty()) return;
     ++unchecked;
-    std::fprintf(stderr, "ringfence: left behind by the block at %s:\n%s",
-                 rf::detail::to_string(where_).c_str(), left.c_str());
+    std::fprintf(stderr, "ringfence: left behind by the block at %s:\n%s%s",
+                 rf::detail::to_string(where_).c_str(), left.c_str(),
+                 loop::here().recent_events().c_str());
     if (abort_) std::abort();
 }
 

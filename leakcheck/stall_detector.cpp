@@ -189,6 +189,7 @@ private:
             seen.text += "    the thread is inside of the kernel and cannot be asked where\n";
         if (sampled && seen.task == 0) seen.text += "    it has just given the loop back\n";
         seen.text += fmt::format("  advice: {}\n", advice_for(seen));
+        if (sampled) seen.text += sampler_.sample.events_text();
         if (options_.on_stall)
             options_.on_stall(seen);
         else

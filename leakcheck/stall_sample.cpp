@@ -6,6 +6,7 @@
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/loop.hpp>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@
 #include <execinfo.h>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <string_view>
 
 namespace rf::leakcheck::detail {
@@ -58,7 +60,14 @@ void stall_sample::prepare() noexcept {
 void stall_sample::take(int skip) noexcept {
     native_skip = skip;
     task = 0;
-    frames_count = 0;
+    frames_count = events_count = 0;
+    if (const loop* owner = rf::detail::slot.owner; owner != nullptr) {
+        taken = owner->cached_now();
+        if (const flight_recorder* flight = owner->flight(); flight != nullptr) {
+            events_noted = flight->noted();
+            events_count = flight->copy_last(events);
+        }
+    }
     native_count = ::backtrace(native, static_cast<int>(frames_max));
     const rf::detail::task_record* running = rf::detail::slot.current;
     if (running == nullptr) return;
@@ -81,6 +90,10 @@ std::string stall_sample::task_text() const {
     std::string text = fmt::format("task {}", task);
     if (name[0] != '\0') text += fmt::format(" \"{}\"", name);
     return text + fmt::format(" (spawned at {})", rf::detail::to_string(spawned));
+}
+
+std::string stall_sample::events_text() const {
+    return describe_events(std::span(events).first(events_count), events_noted, taken);
 }
 
 std::string stall_sample::stacks_text() const {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <source_location>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ public:
         one.task_and_what = task << 8 | static_cast<std::uint64_t>(what);
     }
 
+    /// Copies the last events to `to`, as many as fit, oldest first. Returns how many. Safe in a
+    /// signal handler on the loop's thread: the newest may then be half of the one before it.
+    std::size_t copy_last(std::span<flight_entry> to) const noexcept;
     /// The last `most` events, oldest first.
     [[nodiscard]] std::vector<flight_entry> last(std::size_t most) const;
 
@@ -77,5 +81,9 @@ private:
     std::size_t mask_;
     std::unique_ptr<entry[]> ring_;
 };
+
+/// Events as text, a line each below a headline.
+[[nodiscard]] std::string describe_events(std::span<const flight_entry> events, std::uint64_t noted,
+                                          instant now);
 
 }  // namespace rf

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
+#include <ringfence/runtime/flight_recorder.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -14,6 +15,7 @@ namespace rf::leakcheck::detail {
 struct stall_sample {
     static constexpr std::size_t frames_max = 64;
     static constexpr std::size_t name_max = 48;
+    static constexpr std::size_t events_max = 16;
 
     /// The thread this is called on. Safe in a signal handler, once prepare() has been called in
     /// the process: copies pointers and, of a name, bytes; allocates nothing, takes no lock.
@@ -26,6 +28,8 @@ struct stall_sample {
     [[nodiscard]] std::string task_text() const;
     /// Both stacks, indented, innermost first.
     [[nodiscard]] std::string stacks_text() const;
+    /// What had happened on the loop; empty if it records nothing.
+    [[nodiscard]] std::string events_text() const;
 
     std::uint64_t task = 0;  // 0: none was running
     char name[name_max] = {};
@@ -36,6 +40,10 @@ struct stall_sample {
     int native_count = 0;  // with those that are left out
     int native_skip = 0;
     void* native[frames_max] = {};
+    std::size_t events_count = 0;  // with a flight recorder: the last events
+    flight_entry events[events_max];
+    std::uint64_t events_noted = 0;
+    instant taken = 0;
 };
 
 }  // namespace rf::leakcheck::detail

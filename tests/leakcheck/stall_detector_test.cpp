@@ -57,7 +57,9 @@ rf::task<> block(const std::atomic<int>* told, int bell) {
 }  // namespace
 
 TEST_CASE("stall_sample: names the running task, its awaits and the thread's stack") {
-    rf::test::run_sim([]() -> rf::task<> {
+    rf::test::sim_options options;
+    options.run.flight_events = 64;
+    rf::test::run_sim(options, []() -> rf::task<> {
         stall_sample::prepare();
         stall_sample found;
         co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
@@ -76,6 +78,8 @@ TEST_CASE("stall_sample: names the running task, its awaits and the thread's sta
         CHECK(has(stacks, "take_deep"));
         CHECK(has(stacks, "take_below"));
         CHECK(has(stacks, "leakcheck_test+0x"));
+        CHECK(has(found.events_text(),
+                  "task 2 goes on from tests/leakcheck/stall_detector_test.cpp:"));
     });
 }
 
