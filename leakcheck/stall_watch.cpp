@@ -2,6 +2,7 @@
 #include <ringfence/leakcheck/detail/stall_watch.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace rf::leakcheck::detail {
 
@@ -12,15 +13,15 @@ std::chrono::nanoseconds stall_watch::period() const noexcept {
 }
 
 stall_watch::answer stall_watch::look(std::uint64_t beat, instant now) {
-    const bool late = now - looked_ > 4 * period().count();
-    const bool other = beat != beat_;
-    looked_ = now;
-    beat_ = beat;
-    if (other || late) begun_ = now;
-    if (other) told_ = false;
-    if (beat % 2 != 0) return answer::fine;
-    if (other || late) return answer::begins;
-    if (told_ || now - begun_ < threshold_) return answer::fine;
+    const instant counted_max = 4 * period().count();
+    const instant since = now - std::exchange(looked_, now);
+    if (std::exchange(beat_, beat) != beat) {
+        begun_ = now;
+        told_ = false;
+        return beat % 2 == 0 ? answer::begins : answer::fine;
+    }
+    if (since > counted_max) begun_ += since - counted_max;
+    if (beat % 2 != 0 || told_ || now - begun_ < threshold_) return answer::fine;
     told_ = true;
     while (!reports_.empty() && now - reports_.front() >= std::chrono::nanoseconds(1min).count())
         reports_.pop_front();

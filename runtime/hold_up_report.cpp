@@ -40,7 +40,8 @@ void hold_up_report::arm() noexcept {
 
 void hold_up_report::tell() noexcept {
     --owner_.background_timers;
-    if (owner_.account().tasks_live == 0) return;  // a shard that waits for the others
+    const accounting left = owner_.account();
+    if (left.tasks_live == 0 && left.operations == 0) return;  // it waits for a thread, or a shard
     const scope_node& scope = root_.scope();
     std::string text =
         fmt::format("ringfence: cancelled {} ago ({}{}{}) and not ended; held up by:\n",
@@ -49,6 +50,7 @@ void hold_up_report::tell() noexcept {
     if (owner_.observer != nullptr) text += owner_.observer->held_up(owner_);
     text += task_tree(owner_) + owner_.recent_events();
     std::fputs(text.c_str(), stderr);
+    if (next_ > told_max) return;
     next_ *= 2;
     arm();
 }

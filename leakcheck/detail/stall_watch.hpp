@@ -14,8 +14,8 @@ namespace rf::leakcheck::detail {
 ///
 /// A stall counts from the first look that saw its beat, so it is never made longer than it is;
 /// with looks a fifth of the threshold apart, one that lasts a quarter longer than the threshold is
-/// always found. Looks that come much later than asked for say that this process, or the machine,
-/// stood still: then the count begins anew.
+/// always found. When this process, or the machine, stood still, a look comes late: the time
+/// between two looks counts for four periods at most.
 class stall_watch {
 public:
     stall_watch(std::chrono::nanoseconds threshold, std::uint32_t reports_per_minute)

@@ -35,6 +35,8 @@ private:
     void arm() noexcept;
     void tell() noexcept;
 
+    static constexpr instant told_max = 86'400'000'000'000;  // a day
+
     loop& owner_;
     nursery& root_;
     instant next_;  // from the cancel on

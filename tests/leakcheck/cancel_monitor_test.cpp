@@ -23,7 +23,7 @@ namespace {
 
 bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
-constexpr std::uint_least32_t patient_line = __LINE__ + 2;
+constexpr std::uint_least32_t patient_line = __LINE__ + 1;
 rf::task<> at_once() { co_await rf::sleep_for(1h); }
 
 /// Cleans up for `span` after its cancel.
