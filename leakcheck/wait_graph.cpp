@@ -7,8 +7,6 @@
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -51,11 +49,11 @@ public:
                 in_cycle[node] = true;
                 tasks.push_back(edges_.nodes[node].task);
             }
-            named_ += tasks.size();
             add(verdict::cycle, tasks);
         }
         for (std::size_t i = 0; i < edges_.task_count; ++i)
             if (edges_.nodes[i].waits && !in_cycle[i]) judge(edges_.nodes[i]);
+        tell_behind();
         for (auto& [where, tasks] : sites_) {
             std::ranges::sort(tasks, [](const task_record* a, const task_record* b) {
                 return std::pair(a->wait->since(), a->id) < std::pair(b->wait->since(), b->id);
@@ -72,14 +70,13 @@ public:
                           edges_.nodes.begin() + static_cast<std::ptrdiff_t>(edges_.task_count),
                           [&](const wait_edges::node& node) { return node.*what; }));
     }
-    [[nodiscard]] std::size_t named() const { return named_; }
+    [[nodiscard]] std::string take_behind() { return std::move(behind_); }
 
 private:
     void judge(const wait_edges::node& node) {
         const task_record& task = *node.task;
         if (!node.alive) {
-            if (node.first != node.last) return;  // behind somebody who is stuck
-            ++named_;
+            if (node.first != node.last) return consequences_.push_back(node.task);
             file(node.gone ? verdict::orphan : verdict::quiescent, task);
             return;
         }
@@ -95,6 +92,17 @@ private:
     [[nodiscard]] bool unwinds_late(const wait_edges::node& node) const {
         if (node.first != node.last && edges_.nodes[edges_.targets[node.first]].all) return false;
         return node.task->scope->cancelled() || shielded_from_cancel(*node.task);
+    }
+    /// Those who wait behind somebody who is stuck: no cause, but a user looks for them.
+    void tell_behind() {
+        const std::size_t count = consequences_.size();
+        if (count == 0) return;
+        detail::wait_text text(loop_, now_);
+        text.begin_behind(count);
+        for (std::size_t i = 0; i < std::min(count, shown_max); ++i)
+            text.task(*consequences_[i], false);
+        if (count > shown_max) text.more(count - shown_max);
+        behind_ = text.take();
     }
     void file(verdict what, const task_record& task) {
         const std::source_location where = rf::detail::user_line(task);
@@ -125,7 +133,8 @@ private:
     const wait_graph_options& options_;
     wait_edges edges_;
     instant now_;
-    std::size_t named_ = 0;
+    std::vector<const task_record*> consequences_;
+    std::string behind_;
     std::map<site, std::vector<const task_record*>> sites_;
     std::vector<wait_finding> findings_;
 };
@@ -150,17 +159,14 @@ wait_graph::wait_graph(const loop& of, const wait_graph_options& options) {
     tasks_ = found.tasks();
     waiting_ = found.count(&wait_edges::node::waits);
     stuck_ = tasks_ - found.count(&wait_edges::node::alive);
-    behind_ = stuck_ - found.named();
+    behind_ = found.take_behind();
 }
 
 std::string wait_graph::report() const {
     std::string text;
     for (const wait_finding& finding : findings_)
         text += finding.text;
-    if (behind_ != 0)
-        text += fmt::format("{} more task{} behind these and can never go on\n", behind_,
-                            behind_ == 1 ? " waits" : "s wait");
-    return text;
+    return text + behind_;
 }
 
 }  // namespace rf::leakcheck

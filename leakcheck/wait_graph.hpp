@@ -65,7 +65,8 @@ struct wait_finding {
 /// a deadline ends the waits inside. Where it is not known who could end a wait (an event, a
 /// channel), everybody could, as long as anything moves at all. What then can never go on is stuck.
 /// Stuck tasks that form a cycle, that wait for somebody who is gone, or for nobody known on a loop
-/// where nothing moves, get a verdict; those that wait behind them are counted.
+/// where nothing moves, get a verdict; those that wait behind them are no cause, and are listed
+/// apart in the report, at most eight.
 ///
 /// A lock is taken to be held by the task that locked it. A cancel by another task could still end
 /// any of these waits: a proof says that nothing else does.
@@ -90,7 +91,8 @@ public:
     /// Tasks that can never go on, those without a verdict of their own included.
     [[nodiscard]] std::size_t stuck() const noexcept { return stuck_; }
 
-    /// All findings as text, each with its number of tasks; empty if there is none.
+    /// All findings as text, each with its number of tasks, and who waits behind them; empty if
+    /// there is none.
     [[nodiscard]] std::string report() const;
 
 private:
@@ -98,7 +100,7 @@ private:
     std::size_t tasks_ = 0;
     std::size_t waiting_ = 0;
     std::size_t stuck_ = 0;
-    std::size_t behind_ = 0;
+    std::string behind_;  // those who wait behind the tasks of findings
 };
 
 }  // namespace rf::leakcheck

@@ -117,6 +117,11 @@ void wait_text::begin(verdict what, std::size_t count, std::source_location wher
                         sentence_of(what, count, where));
 }
 
+void wait_text::begin_behind(std::size_t count) {
+    text_ = fmt::format("{} more task{} behind these and can never go on\n", count,
+                        count == 1 ? " waits" : "s wait");
+}
+
 void wait_text::task(const task_record& subject, bool with_owner) {
     auto out = std::back_inserter(text_);
     wait_description wait;

@@ -17,6 +17,8 @@ public:
     wait_text(const loop& of, instant now) : loop_(of), now_(now) {}
 
     void begin(verdict what, std::size_t count, std::source_location where);
+    /// Of those who are no finding of their own.
+    void begin_behind(std::size_t count);
     /// A task that waits: for what, since when, its stack; and its owner's, if `with_owner`.
     void task(const rf::detail::task_record& subject, bool with_owner);
     void more(std::size_t count);
