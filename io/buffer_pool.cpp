@@ -87,7 +87,7 @@ void buffer_pool::list_resources(const resource_visitor& visit) const {
                    .task_id = nodes_[id].task,
                    .guard = nodes_[id].guard,
                    .function = nullptr,
-                   .opened = {}});
+                   .opened = nodes_[id].opened});
 }
 
 std::uint16_t buffer_pool::lend() noexcept {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -120,6 +121,7 @@ public:
         if (const rf::detail::task_record* task = rf::detail::slot.current; task != nullptr) {
             nodes_[id].task = task->id;
             nodes_[id].guard = task->guard;
+            if (task->leaf != nullptr) nodes_[id].opened = task->leaf->at;
         }
         nodes_[id].out = true;
         return {address(id) + offset, size, id, this};
@@ -132,6 +134,7 @@ public:
         std::uint64_t task = 0;  // of the chunk: who took it, and the leak guard around that task
         std::uint32_t guard = 0;
         bool out = false;
+        std::source_location opened{};  // and the read that gave it
     };
     [[nodiscard]] queued& node(std::uint16_t id) noexcept { return nodes_[id]; }
 
