@@ -15,6 +15,7 @@ Where a file belongs follows from its place:
   tests/death, conformance, compile_fail   see docs/hacking.md
   examples/<name>.cpp or <name>/*.cpp  one executable
   bench/<name>_bench.cpp or <name>/*.cpp  one executable called <name>
+  tests/<name>/*.cpp without tests    linked into the bench of that name too
   bench/<name>/peers/*                nothing: the bench builds it where it can, when it runs
 """
 
@@ -76,6 +77,16 @@ def programs(root, folder, ending):
             table.setdefault(head, []).append(path)
         elif path.endswith(ending):
             table.setdefault(path[: -len(ending)], []).append(path)
+    return table
+
+
+def bench_programs(root):
+    """programs(), and for a bench that is called as a folder of tests what those are made of."""
+    table = programs(root, "bench", "_bench.cpp")
+    for name, paths in table.items():
+        shared = files_below(root / "tests" / name, ".cpp")
+        paths += [f"../tests/{name}/{path}" for path in shared if not path.endswith("_test.cpp")]
+        paths.sort()
     return table
 
 
@@ -146,7 +157,7 @@ def wanted(root):
     lists = {module: module_lists(root, module) for module in MODULES}
     lists["tests"] = test_lists(root)
     lists["examples"] = [file_table("example_sources", programs(root, "examples", ".cpp"))]
-    lists["bench"] = [file_table("bench_sources", programs(root, "bench", "_bench.cpp"))]
+    lists["bench"] = [file_table("bench_sources", bench_programs(root))]
     result = {}
     for folder, parts in lists.items():
         path = root / folder / "meson.build"
