@@ -185,13 +185,14 @@ struct callback_never_called final : kernel {
     std::vector<completer<int>> registered;
 
     task<> ask() {
-        mark();
-        (void)co_await from_callback<int>([this](completer<int> done) {
+        auto start = [this](completer<int> done) {
             if (fixed())
                 done.complete(1);
             else
                 registered.push_back(std::move(done));
-        });
+        };
+        mark();
+        (void)co_await from_callback<int>(start);
     }
     task<> main() override {
         spawn("asker", &callback_never_called::ask);
