@@ -20,6 +20,7 @@ from processes import Failed, may_go_first, progress
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # These print tables of their own.
 PROGRAMS = ["timer_wheel", "shards_echo", "doorbell", "snapshot", "corpus"]
+BENCHES = ["echo", "micro", "resp", "compile", "scale", "leakcheck"]
 # Committed, and written together with docs/benchmarks.md: --check compares with what the page claims.
 # In a build folder it would be whatever somebody ran there last.
 FIGURES = ROOT / "bench/figures.json"
