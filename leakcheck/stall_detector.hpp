@@ -53,7 +53,7 @@ struct stall_statistics {
 /// Threads: made and destroyed on the loop's thread, while the loop is there. One per loop.
 /// Errors: a threshold below a millisecond throws std::invalid_argument.
 /// Cost: for tasks nothing beyond the beat, one relaxed store a resumption, that is always there.
-///   The thread wakes every fifth of the threshold, about 0.1 % of a processor at 25 ms.
+///   The thread wakes every fifth of the threshold, about 0.4 % of a processor at 25 ms.
 class stall_detector {
 public:
     explicit stall_detector(stall_options options = {});
