@@ -22,9 +22,10 @@ using rf::detail::task_state;
 /// Whether somebody outside of the library could cancel this scope.
 bool reachable(const scope_node& scope) {
     switch (scope.kind()) {
-    case scope_kind::scope:
+    case scope_kind::scope: return true;
+    // Their time being over is an exception, which a build without exceptions could only die of.
     case scope_kind::timeout:
-    case scope_kind::shield: return true;
+    case scope_kind::shield: return RF_EXCEPTIONS;
     case scope_kind::nursery: {
         const char* name = scope.nursery != nullptr ? scope.nursery->name() : nullptr;
         const std::string_view known = name != nullptr ? name : "";

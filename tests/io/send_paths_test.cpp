@@ -47,7 +47,8 @@ TEST_SUITE("io send paths") {
     TEST_CASE("a connection that sends often has a slot of the ring until it is closed") {
         on_each_kernel([] {
             run_ok([]() -> rf::task<> {
-                auto [client, server] = co_await tcp_pair();
+                auto pair = co_await tcp_pair();
+                auto& [client, server] = pair;
                 // A neighbour keeps the loop from being lonely, so that sends are requests.
                 co_await rf::with_nursery([&](rf::nursery& home) -> rf::task<> {
                     home.spawn_service([]() -> rf::task<> {
@@ -77,7 +78,8 @@ TEST_SUITE("io send paths") {
                         co_await rf::this_task::yield();
                 });
                 for (int round = 0; round < 20; ++round) {
-                    auto [client, server] = co_await tcp_pair();
+                    auto pair = co_await tcp_pair();
+                    auto& [client, server] = pair;
                     co_await send_often(client, server, 8);
                     co_await send_often(server, client, 8);
                     const bool slots = rf::loop::here().kernel().features().fixed_files;
