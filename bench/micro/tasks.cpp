@@ -13,7 +13,10 @@ namespace {
 
 rf::task<> nothing() { co_return; }
 
-[[gnu::noinline]] rf::task<long> plus_one(long x) { co_return x + 1; }
+rf::task<long> plus_one(long x) { co_return x + 1; }
+
+// As one of another source file, which no compiler can place in the frame of its caller.
+[[gnu::noinline]] rf::task<long> plus_one_elsewhere(long x) { co_return x + 1; }
 
 rf::task<> spawn_join(micro::stopwatch* watch, long count, long group) {
     watch->begin();
@@ -32,6 +35,15 @@ rf::task<> await_ready_child(micro::stopwatch* watch, long count) {
     watch->begin();
     for (long i = 0; i < count; ++i)
         x = co_await plus_one(x);
+    watch->end(count);
+    if (x != count) std::abort();
+}
+
+rf::task<> await_ready_child_elsewhere(micro::stopwatch* watch, long count) {
+    long x = 0;
+    watch->begin();
+    for (long i = 0; i < count; ++i)
+        x = co_await plus_one_elsewhere(x);
     watch->end(count);
     if (x != count) std::abort();
 }
@@ -78,6 +90,7 @@ constexpr std::array benches{
     micro::bench{"spawn_join_1m", 1'000'000,
                  [](micro::stopwatch* watch, long n) { return spawn_join(watch, n, n); }},
     micro::bench{"await_ready_child", 10'000'000, await_ready_child},
+    micro::bench{"await_ready_child_elsewhere", 10'000'000, await_ready_child_elsewhere},
     micro::bench{"yield_switch", 10'000'000, yield_switch},
     micro::bench{"cancel_100k_depth1_ms", 100'000,
                  [](micro::stopwatch* watch, long n) { return cancel_sleepers(watch, n, 1); }},
