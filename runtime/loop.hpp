@@ -4,6 +4,7 @@
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/noted.hpp>
+#include <ringfence/runtime/detail/registry.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
@@ -240,6 +241,7 @@ public:
     void set_shard(detail::shard_state& which) noexcept { shard_ = &which; }
 
 private:
+    friend struct detail::registry_access;
     static constexpr std::uint32_t lonely_enough = 8;
 
     void run_ready() noexcept;
@@ -290,6 +292,7 @@ private:
     detail::scope_node root_;
     std::vector<service_entry> services_;
     detail::shard_state* shard_ = nullptr;
+    detail::live_loop live_;
 };
 
 }  // namespace rf

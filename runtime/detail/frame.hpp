@@ -10,6 +10,7 @@
 namespace rf::detail {
 
 struct frame;
+struct registry_access;  // see registry.hpp
 
 /// One `co_await child` in progress. Lives in the awaiter, inside the awaiting frame.
 ///
@@ -28,6 +29,7 @@ public:
     [[nodiscard]] bool boundary() const noexcept { return (parent_ & 1u) != 0; }
 
 private:
+    friend struct registry_access;
     std::uintptr_t parent_ = 0;  // the frame's address; bit 0 marks a boundary
 };
 
@@ -66,6 +68,7 @@ struct frame {
     }
 
 private:
+    friend struct registry_access;
     static constexpr std::uintptr_t state_mask = 3;
     static_assert(alignof(await_link) > state_mask);
 

@@ -190,6 +190,7 @@ public:
 
 private:
     friend class join_children;
+    friend struct registry_access;
     void record(child_failure&& failure) noexcept;
     void keep(child_failure&& failure) noexcept;
     void tell(const child_failure& failure) noexcept;

@@ -128,6 +128,7 @@ public:
 
 private:
     friend class image_builder;
+    friend struct registry_access;
     static void deadline_passed(timer& fired) noexcept;
     [[nodiscard]] scope_node* next_below(const scope_node* root, bool enter) noexcept;
 
