@@ -47,6 +47,11 @@ class Installed:
     def await_lint(self):
         run(self.prefix / "bin/ringfence-await-lint", CONSUMERS)
 
+    def rf_ps(self):
+        run(self.prefix / "bin/rf-ps", "--version")
+        if not (self.prefix / "share/ringfence/ringfence-gdb.py").is_file():
+            raise RuntimeError("no ringfence-gdb.py")
+
     def pkgconfig(self):
         flags = run("pkg-config", "--cflags", "--libs", "ringfence", **self.environment).split()
         program = self.folder / "pkgconfig-consumer"
@@ -82,7 +87,7 @@ def main():
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
     installed = Installed(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve())
-    checks = [installed.install, installed.headers_are_files, installed.await_lint,
+    checks = [installed.install, installed.headers_are_files, installed.await_lint, installed.rf_ps,
               installed.pkgconfig, installed.meson, installed.meson_subproject, installed.cmake]
     passed = failed = 0
     for check in checks:

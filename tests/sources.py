@@ -7,6 +7,7 @@ only saves typing it. `--check` changes nothing and fails if a list is out of da
 
 Where a file belongs follows from its place:
   <module>/**.cpp, .hpp               library sources; headers installed, detail/ included
+  leakcheck/rf_ps/*                   a program of its own, with a meson.build of its own
   tests/<module>/*_test.cpp           one doctest executable for the folder
   tests/<module>/*.cpp                linked into that executable
   tests/<folder without tests>/*.cpp  linked into every test executable
@@ -25,6 +26,7 @@ import re
 import sys
 
 MODULES = ["runtime", "io", "sync", "leakcheck"]
+PROGRAM_FOLDERS = ["leakcheck/rf_ps"]  # in a module, and no part of the library
 TEST_FOLDERS_SPECIAL = {"await_lint", "compile_fail", "conformance", "death", "install"}
 BEGIN = "# Written by ./dev sources, from here ..."
 END = "# ... to here."
@@ -59,10 +61,16 @@ def file_table(variable, table):
     return f"{variable} = {{\n{rows}}}\n" if rows else f"{variable} = {{}}\n"
 
 
+def library_files(root, module, suffix):
+    """Paths below the module's folder, relative to it, that are the library's."""
+    return [path for path in files_below(root / module, suffix)
+            if not any(f"{module}/{path}".startswith(f"{folder}/") for folder in PROGRAM_FOLDERS)]
+
+
 def module_lists(root, module):
     return [
-        file_list(f"{module}_sources", files_below(root / module, ".cpp")),
-        name_list(f"{module}_headers", files_below(root / module, ".hpp")),
+        file_list(f"{module}_sources", library_files(root, module, ".cpp")),
+        name_list(f"{module}_headers", library_files(root, module, ".hpp")),
     ]
 
 
@@ -132,7 +140,7 @@ def umbrella(root):
     """Every public header; one that says `// umbrella: no` with its reason is left out."""
     lines = []
     for module in MODULES:
-        for header in files_below(root / module, ".hpp"):
+        for header in library_files(root, module, ".hpp"):
             if "detail" in header.split("/"):
                 continue
             if "// umbrella: no" in (root / module / header).read_text():
@@ -155,6 +163,9 @@ def with_lists(text, lists):
 def wanted(root):
     """Path -> text that it should hold."""
     lists = {module: module_lists(root, module) for module in MODULES}
+    for folder in PROGRAM_FOLDERS:
+        name = folder.rpartition("/")[2]
+        lists[folder] = [file_list(f"{name}_sources", files_below(root / folder, ".cpp"))]
     lists["tests"] = test_lists(root)
     lists["examples"] = [file_table("example_sources", programs(root, "examples", ".cpp"))]
     lists["bench"] = [file_table("bench_sources", bench_programs(root))]
