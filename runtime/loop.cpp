@@ -135,28 +135,41 @@ void loop::run_ready() noexcept {
         lonely_turns_ = 0;
     else if (lonely_turns_ < lonely_enough)
         ++lonely_turns_;
+    std::uint64_t beat = resumes_;
     for (std::uint32_t left = limits_.resumptions_max; left != 0 && ready_head_ != nullptr;
          --left) {
         detail::task_record& task = *ready_head_;
         ready_head_ = task.ready_next;
         if (ready_head_ == nullptr) ready_tail_ = &ready_head_;
+        begin_beat(beat);
         run_task(task);
     }
+    end_beat(beat);
+}
+
+inline void loop::begin_beat(std::uint64_t& beat) noexcept {
 #if RF_BOOKKEEPING
-    beat_.store(resumes_ | 1, std::memory_order_relaxed);
+    beat_.store(beat += 2, std::memory_order_relaxed);
+#else
+    (void)beat;
+#endif
+}
+
+inline void loop::end_beat(std::uint64_t beat) noexcept {
+    resumes_ = beat;
+#if RF_BOOKKEEPING
+    beat_.store(beat | 1, std::memory_order_relaxed);
 #endif
 }
 
 inline void loop::run_task(detail::task_record& task) noexcept {
-#if RF_BOOKKEEPING
-    beat_.store(resumes_ += 2, std::memory_order_relaxed);
-    if (flight_ != nullptr) [[unlikely]]
-        return run_recorded(task);
-#endif
+    if (watched_) [[unlikely]]
+        return run_watched(task);
     run_or_unwind(task);
 }
 
-void loop::run_recorded(detail::task_record& task) noexcept {
+void loop::run_watched(detail::task_record& task) noexcept {
+    if (flight_ == nullptr) return run_or_unwind(task);
     const std::uint64_t id = task.id;
     if (!is_to_unwind(task)) {
         if (task.started)
@@ -189,10 +202,10 @@ void loop::run_chosen() {
     if (task.ready_next == nullptr)
         ready_tail_ = at == 0 ? &ready_head_ : &ready[at - 1]->ready_next;
     scheduler_->before(task);
+    std::uint64_t beat = resumes_;
+    begin_beat(beat);
     run_task(task);
-#if RF_BOOKKEEPING
-    beat_.store(resumes_ | 1, std::memory_order_relaxed);
-#endif
+    end_beat(beat);
     if (scheduler_ != nullptr) scheduler_->after();
 }
 
@@ -220,7 +233,7 @@ void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> fir
             push_ready(task);
         }
         if (task.state == detail::task_state::finished) {
-            if (watched()) [[unlikely]]
+            if (watched_) [[unlikely]]
                 tell_of_return(task);
             task.finish(task, false);  // clears slot.current when the frame is gone
             return;
@@ -257,7 +270,7 @@ void loop::unwind(detail::task_record& task) noexcept {
 std::coroutine_handle<> loop::destroy_to_boundary(detail::task_record& task) noexcept {
     detail::loop_slot& slot = detail::slot;
     task.state = detail::task_state::unwinding;
-    if (watched()) [[unlikely]]
+    if (watched_) [[unlikely]]
         tell_of_unwinding(task);
     for (;;) {
         detail::frame& leaf = *task.leaf;

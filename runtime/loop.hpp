@@ -209,6 +209,7 @@ public:
     /// Keeps the last `events` events from now on; 0: none any more.
     void record_flight(std::size_t events) {
         flight_ = events != 0 ? std::make_unique<flight_recorder>(events) : nullptr;
+        watched_ = flight_ != nullptr || unwind_watch_ != nullptr;
     }
     /// Null unless record_flight() was called.
     [[nodiscard]] flight_recorder* flight() const noexcept { return flight_.get(); }
@@ -219,6 +220,7 @@ public:
 
     /// `watch` hears of cancelled tasks from now on; null: nobody does. Returns who did.
     detail::unwind_watch* watch_unwinding(detail::unwind_watch* watch) noexcept {
+        watched_ = flight_ != nullptr || watch != nullptr;
         return std::exchange(unwind_watch_, watch);
     }
 
@@ -248,12 +250,11 @@ private:
     void run_chosen();
     void run_task(detail::task_record& task) noexcept;
     void run_or_unwind(detail::task_record& task) noexcept;
-    void run_recorded(detail::task_record& task) noexcept;
+    void run_watched(detail::task_record& task) noexcept;
+    void begin_beat(std::uint64_t& beat) noexcept;
+    void end_beat(std::uint64_t beat) noexcept;
     void tell_of_unwinding(const detail::task_record& task) noexcept;
     void tell_of_return(const detail::task_record& task) noexcept;
-    [[nodiscard]] bool watched() const noexcept {
-        return flight_ != nullptr || unwind_watch_ != nullptr;
-    }
     void resume(detail::task_record& task) noexcept;
     void unwind(detail::task_record& task) noexcept;
     [[nodiscard]] std::coroutine_handle<> destroy_to_boundary(detail::task_record& task) noexcept;
@@ -283,6 +284,7 @@ private:
     detail::unwind_watch* unwind_watch_ = nullptr;
     std::uint64_t ended_ = 0;    // with a recorder: the task that ended last
     std::uint64_t resumes_ = 0;  // times two: what beat_ is while a task runs
+    bool watched_ = false;       // by a recorder or an unwind_watch
     std::atomic<std::uint64_t> beat_{1};
     timer_wheel timers_;
     inbox inbox_;

@@ -118,7 +118,7 @@ void launch(task_record& record, promise<T>* root, nursery_core& home, scope_nod
     record.spawned = where;
     record.service = service;
     record.guard = slot.current != nullptr ? slot.current->guard : home.guard();
-    scope.adopt(record);
+    scope.admit(record);
     home.child_started(service);
     owner.push_ready(record);
 }

@@ -71,6 +71,13 @@ public:
         host_ = nullptr;
     }
 
+    /// Makes a new `task` a member of this scope. A walk in steps need not know: it is of tasks
+    /// that were there when it began.
+    void admit(task_record& task) noexcept {
+        task.scope = this;
+        tasks.push_back(task);
+    }
+
     /// Makes `task` a member of this scope, and of no other.
     void adopt(task_record& task) noexcept {
         if (slot.walk != nullptr) [[unlikely]]
