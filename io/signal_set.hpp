@@ -22,7 +22,7 @@ public:
     [[nodiscard]] bool await_ready() const noexcept;
     void await_suspend(std::coroutine_handle<>) noexcept;
     void start() noexcept;
-    [[nodiscard]] int await_resume() noexcept;
+    int await_resume() noexcept;
     [[nodiscard]] cancel_outcome cancel() noexcept override;
     void describe(wait_description& out) const override;
     void wake() noexcept { resume(); }

@@ -192,7 +192,7 @@ auto start_async(nursery_core& home, std::source_location where, F&& fn, Args&&.
     state.free_record = [](task_record* record) noexcept { delete static_cast<type*>(record); };
     state.policy = home.policy();
     state.scope.attach(&home.scope(), nullptr);
-    launch(*made, first, home, state.scope, where, false);
+    launch(*made, first, home, state.scope, false);
     state.id = made->id;
     return join_access::make(state);
 }

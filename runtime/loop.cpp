@@ -162,7 +162,7 @@ inline void loop::end_beat(std::uint64_t beat) noexcept {
 #endif
 }
 
-inline void loop::run_task(detail::task_record& task) noexcept {
+[[gnu::always_inline]] inline void loop::run_task(detail::task_record& task) noexcept {
     if (watched_) [[unlikely]]
         return run_watched(task);
     run_or_unwind(task);
@@ -182,7 +182,7 @@ void loop::run_watched(detail::task_record& task) noexcept {
         flight_->note(flight_event::waits, id, task.leaf->at, now_);
 }
 
-inline void loop::run_or_unwind(detail::task_record& task) noexcept {
+[[gnu::always_inline]] inline void loop::run_or_unwind(detail::task_record& task) noexcept {
     if (is_to_unwind(task)) [[unlikely]]
         unwind(task);
     else
@@ -209,38 +209,54 @@ void loop::run_chosen() {
     if (scheduler_ != nullptr) scheduler_->after();
 }
 
-void loop::resume(detail::task_record& task) noexcept {
-    task.started = true;
-    run_trampoline(task, task.leaf->handle());
+[[gnu::noinline]] void loop::finish(detail::task_record& task) noexcept {
+    if (watched_) [[unlikely]]
+        tell_of_return(task);
+    task.finish(task, false);  // clears slot.current when the frame is gone
 }
 
-// Runs the task until it waits, gives way or has ended. A combinator that is left by unwinding may
-// unwind on, through as many scopes as there are around it: hence a loop, and no recursion.
-void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> first) noexcept {
+[[gnu::always_inline]] inline void loop::resume(detail::task_record& task) noexcept {
     detail::loop_slot& slot = detail::slot;
-    std::uint32_t hops = limits_.hops_max;
+    task.started = true;
+    task.state = detail::task_state::running;
     slot.ready_left = ready_max_;
-    while (first) {
-        slot.current = &task;
-        task.state = detail::task_state::running;
-        do {
-            first.resume();
-            first = std::exchange(slot.next, nullptr);
-        } while (first && --hops != 0);
-        if (first) {
+    slot.current = &task;
+    task.leaf->handle().resume();
+    // Most resumptions do one thing and wait again, in the frame in which they began.
+    if (!slot.next) [[likely]] {
+        if (task.state < detail::task_state::unwinding) {
+            slot.current = nullptr;
+            return;
+        }
+        if (task.state == detail::task_state::finished) return finish(task);
+    }
+    run_trampoline(task, std::exchange(slot.next, nullptr), limits_.hops_max - 1);
+}
+
+// Goes on with `next`, or with what the task has come to, until it waits, gives way or has ended. A
+// combinator that is left by unwinding may unwind on, through as many scopes as there are around
+// it: hence a loop, and no recursion.
+[[gnu::noinline]] void loop::run_trampoline(detail::task_record& task, std::coroutine_handle<> next,
+                                            std::uint32_t hops) noexcept {
+    detail::loop_slot& slot = detail::slot;
+    for (;;) {
+        while (next) {
+            if (hops-- == 0) break;
+            next.resume();
+            next = std::exchange(slot.next, nullptr);
+        }
+        if (next) {
             // A task that never waits: to the back of the queue. `leaf` is where it goes on.
             task.state = detail::task_state::ready;
             push_ready(task);
         }
-        if (task.state == detail::task_state::finished) {
-            if (watched_) [[unlikely]]
-                tell_of_return(task);
-            task.finish(task, false);  // clears slot.current when the frame is gone
-            return;
-        }
+        if (task.state == detail::task_state::finished) return finish(task);
         slot.current = nullptr;
         if (task.state != detail::task_state::unwinding) return;
-        first = destroy_to_boundary(task);
+        next = destroy_to_boundary(task);
+        if (!next) return;
+        slot.current = &task;
+        task.state = detail::task_state::running;
     }
 }
 
@@ -261,8 +277,13 @@ void loop::tell_of_unwinding(const detail::task_record& task) noexcept {
         unwind_watch_->unwinds(task, *scope);
 }
 
-void loop::unwind(detail::task_record& task) noexcept {
-    run_trampoline(task, destroy_to_boundary(task));
+[[gnu::noinline]] void loop::unwind(detail::task_record& task) noexcept {
+    const std::coroutine_handle<> next = destroy_to_boundary(task);
+    if (!next) return;
+    detail::slot.ready_left = ready_max_;
+    detail::slot.current = &task;
+    task.state = detail::task_state::running;
+    run_trampoline(task, next, limits_.hops_max);
 }
 
 // Destroys frames from the leaf up. Returns the frame that goes on: a timeout, a nursery or a

@@ -140,8 +140,8 @@ public:
     /// The nursery that rf::run owns, home of daemons. Null outside rf::run.
     nursery* root_nursery = nullptr;
 
-    [[nodiscard]] std::uint64_t next_task_id() noexcept { return ++last_task_id_; }
-    [[nodiscard]] std::uint64_t last_task_id() const noexcept { return last_task_id_; }
+    [[nodiscard]] std::uint64_t next_task_id() noexcept { return ++counters_.tasks_started; }
+    [[nodiscard]] std::uint64_t last_task_id() const noexcept { return counters_.tasks_started; }
 
     /// A number for choices that should be fair and need not be secret. The same sequence in every
     /// run, so that a run on a simulated kernel can be repeated.
@@ -256,9 +256,11 @@ private:
     void tell_of_unwinding(const detail::task_record& task) noexcept;
     void tell_of_return(const detail::task_record& task) noexcept;
     void resume(detail::task_record& task) noexcept;
+    void finish(detail::task_record& task) noexcept;
     void unwind(detail::task_record& task) noexcept;
     [[nodiscard]] std::coroutine_handle<> destroy_to_boundary(detail::task_record& task) noexcept;
-    void run_trampoline(detail::task_record& task, std::coroutine_handle<> first) noexcept;
+    void run_trampoline(detail::task_record& task, std::coroutine_handle<> next,
+                        std::uint32_t hops) noexcept;
     void take_inbox() noexcept;
     void reap() noexcept;
     [[nodiscard]] bool work_left() const noexcept;
@@ -272,7 +274,6 @@ private:
     detail::task_record* ready_head_ = nullptr;
     detail::task_record** ready_tail_ = &ready_head_;
     instant now_ = 0;
-    std::uint64_t last_task_id_ = 0;
     std::uint64_t posts_expected_ = 0;
     std::uint32_t turns_since_enter_ = 0;
     std::uint32_t lonely_turns_ = 0;  // in a row, in which at most one task ran

@@ -166,7 +166,7 @@ private:
                 made->finish = &type::finish_child;
                 child_scope_ = &made->extra.scope;
                 child_scope_->attach(&home_.scope(), nullptr);
-                launch(*made, first, home_, *child_scope_, where_, false);
+                launch(*made, first, home_, *child_scope_, false);
                 child_id_ = made->id;
             },
             work_);

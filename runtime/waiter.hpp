@@ -35,6 +35,30 @@ struct wait_description {
     bool cancellable = true;
 };
 
+namespace detail {
+
+/// Who waits: the record of a task; null before the wait and after its end. For a case of a select,
+/// the select with the lowest bit set.
+///
+/// The base of waiter rather than a part of it: a destructor that checks something would otherwise
+/// have to turn the object back into a waiter first, at the cost of a store in each wait.
+class wait_owner {
+public:
+    wait_owner(const wait_owner&) = delete;
+    wait_owner& operator=(const wait_owner&) = delete;
+
+protected:
+    wait_owner() noexcept = default;
+    ~wait_owner() {
+        RF_ASSERT(task_ == nullptr,
+                  "an awaiter was destroyed while its task still waits on it; frames of suspended "
+                  "tasks are destroyed by the loop alone");
+    }
+    task_record* task_ = nullptr;
+};
+
+}  // namespace detail
+
 /// One suspended wait of one task: the base of every awaiter that suspends a task, ours or a
 /// user's. It lives in the awaiting frame, tells the task tree what the task waits for, and ends
 /// the wait when the task's scope is cancelled.
@@ -60,10 +84,10 @@ struct wait_description {
 ///
 /// Threads: one loop. Cost: five stores per wait; the virtual calls happen only on cancel and in a
 /// dump.
-class waiter {
+class waiter : detail::wait_owner {
 public:
     /// Only before the wait has begun: operations can be stored and handed on until awaited.
-    waiter(waiter&& other) noexcept {
+    waiter(waiter&& other) noexcept : wait_owner() {
         RF_ASSERT(other.task_ == nullptr, "a wait was moved while a task waits on it");
     }
     waiter& operator=(const waiter&) = delete;
@@ -103,7 +127,7 @@ public:
 
 protected:
     waiter() noexcept = default;
-    ~waiter();
+    ~waiter() = default;
 
     /// Whether the scope that the calling task is in has been cancelled.
     [[nodiscard]] static bool cancel_requested() noexcept;
@@ -138,19 +162,10 @@ private:
     void win_select() noexcept;
     [[nodiscard]] std::uint64_t select_task_id() const noexcept;
 
-    // Who waits; null before enter() and after the end. For a case of a select, the select with the
-    // lowest bit set.
-    detail::task_record* task_ = nullptr;
-    [[no_unique_address]] detail::noted_time since_ = 0;
+    [[no_unique_address]] detail::noted_time since_;
 };
 
 // Implementation
-
-inline waiter::~waiter() {
-    RF_ASSERT(task_ == nullptr,
-              "an awaiter was destroyed while its task still waits on it; frames of suspended "
-              "tasks are destroyed by the loop alone");
-}
 
 inline bool waiter::cancel_requested() noexcept {
     RF_ASSERT(detail::slot.current != nullptr,

@@ -88,7 +88,7 @@ public:
         // Another case of the same select may have arrived since try_now().
         if (++barrier_->arrived_ == barrier_->parties_) barrier_->complete();
     }
-    [[nodiscard]] bool await_resume() const noexcept { return last_; }
+    bool await_resume() const noexcept { return last_; }
 
     [[nodiscard]] cancel_outcome cancel() noexcept override {
         --barrier_->arrived_;

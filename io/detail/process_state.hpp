@@ -51,7 +51,7 @@ public:
     [[nodiscard]] bool await_ready() const noexcept;
     void await_suspend(std::coroutine_handle<>) noexcept;
     void start() noexcept;
-    [[nodiscard]] exit_status await_resume() const noexcept;
+    exit_status await_resume() const noexcept;
     [[nodiscard]] cancel_outcome cancel() noexcept override {
         unlink();
         return cancel_outcome::removed;

@@ -37,7 +37,7 @@ struct child final : task_record {
 
     template <class... Given>
     explicit child(std::source_location where, Given&&... given)
-        : extra(where), work(std::forward<Given>(given)...) {}
+        : task_record(where), extra(where), work(std::forward<Given>(given)...) {}
 
     static void operator delete(void* block, std::size_t size) noexcept {
         frame_pool::release(block, size);
@@ -88,19 +88,17 @@ private:
         error = nullptr;  // its owner may be on another thread, and done with it before this ends
         nursery_core& its_home = *home;
         free_all();
+        slot.unwinding = false;
         its_home.child_ended(std::move(end));
     }
 
     void free_all() noexcept {
         // The frame goes first: its destructors may still use what the record stores.
         leaf->handle().destroy();
-        leaf = nullptr;
-        slot.unwinding = false;
         slot.current = nullptr;
         if (slot.walk != nullptr) [[unlikely]]
             tell_walk_of_end(*this);
-        unlink();
-        scope = nullptr;
+        take_out();
         extra.leave_scope();
         if (!extra.keep()) delete this;
     }
@@ -109,13 +107,16 @@ private:
 /// Puts a new child's frame into its record and the record into the ready queue.
 template <class T>
 void launch(task_record& record, promise<T>* root, nursery_core& home, scope_node& scope,
-            std::source_location where, bool service) noexcept {
+            bool service) noexcept {
     loop& owner = loop::here();
-    record.leaf = root;
     record.home = &home;
+    record.leaf = root;
     record.locals = home.locals();
+    record.name = nullptr;
     record.id = owner.next_task_id();
-    record.spawned = where;
+    record.state = task_state::ready;
+    record.started = false;
+    record.cancel_sent = false;
     record.service = service;
     record.guard = slot.current != nullptr ? slot.current->guard : home.guard();
     scope.admit(record);
@@ -173,7 +174,7 @@ void start_child(nursery_core& home, scope_node& scope, std::source_location whe
     }();
     undo.owned = nullptr;
     made->finish = &std::remove_reference_t<decltype(*made)>::finish_child;
-    launch(*made, first, home, scope, where, service);
+    launch(*made, first, home, scope, service);
 }
 
 }  // namespace rf::detail

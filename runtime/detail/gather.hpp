@@ -141,7 +141,7 @@ void start_gathered(gather& home, gather_slot<T>& into, std::size_t index, F&& f
     made->finish = &type::finish_child;
     into.home = &home;
     into.index = index;
-    launch(*made, first, home.children, home.children.scope(), home.where(), false);
+    launch(*made, first, home.children, home.children.scope(), false);
     into.task_id = made->id;
 }
 

@@ -21,9 +21,13 @@ struct list_hook {
     [[nodiscard]] bool linked() const noexcept { return next != this; }
 
     void unlink() noexcept {
+        take_out();
+        previous = next = this;
+    }
+    /// The same for one of which nothing is asked or undone before it is linked again.
+    void take_out() noexcept {
         previous->next = next;
         next->previous = previous;
-        previous = next = this;
     }
 
     /// Puts `this` before `place`; before the head means at the end.
@@ -50,9 +54,18 @@ public:
     [[nodiscard]] const list_hook* first_hook() const noexcept { return head_.next; }
 
     T& pop_front() noexcept {
-        T& item = owner(head_.next);
-        static_cast<Hook&>(item).unlink();
+        T& item = take_front();
+        Hook& hook = item;
+        hook.previous = hook.next = &hook;
         return item;
+    }
+    /// The same for an item of which nothing is asked or undone before it is linked again.
+    T& take_front() noexcept {
+        list_hook* first = head_.next;
+        list_hook* second = first->next;
+        head_.next = second;
+        second->previous = &head_;
+        return owner(first);
     }
 
     /// Whether `hook` is the end mark of this list and not an item.

@@ -151,9 +151,11 @@ public:
 
     void child_started(bool service) noexcept {
         ++started_;
-        ++(service ? services_live_ : live_);
+        if (service)
+            ++services_live_;
+        else
+            ++live_;
         accounting& counters = slot.owner->counters();
-        ++counters.tasks_started;
         if (++counters.tasks_live > counters.tasks_peak) counters.tasks_peak = counters.tasks_live;
     }
     struct child_end {
@@ -168,9 +170,11 @@ public:
     void child_ended(child_end&& end) noexcept;
     /// A child has ended well, as nearly all do.
     void child_returned(bool service) noexcept {
-        --(service ? services_live_ : live_);
         --slot.owner->counters().tasks_live;
-        if ((live_ == 0 && body_ended_) || !waiting_.empty()) [[unlikely]]
+        const std::uint64_t left = service ? live_ : live_ - 1;
+        live_ = left;
+        if (service) --services_live_;
+        if ((left == 0 && body_ended_) || !waiting_.empty()) [[unlikely]]
             child_gone();
     }
 

@@ -170,7 +170,7 @@ private:
         made->finish = &type::finish_child;
         made->extra.call = this;
         made->extra.scope.attach(&this->guests().scope(), nullptr);
-        launch(*made, first, this->guests(), made->extra.scope, this->where(), false);
+        launch(*made, first, this->guests(), made->extra.scope, false);
         this->guest_made(*made, made->extra.scope);
     }
 

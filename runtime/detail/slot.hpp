@@ -30,6 +30,12 @@ inline thread_local constinit loop_slot slot{};
 /// A task whose waits are always ready at once would keep the loop for itself. So waits that are
 /// ready are counted, and after some hundreds one of them gives way to others all the same: false.
 [[nodiscard]] inline bool spend_ready() noexcept { return --slot.ready_left >= 0; }
-[[nodiscard]] inline bool ready_spent() noexcept { return slot.ready_left < 0; }
+[[nodiscard]] inline bool ready_spent() noexcept { return slot.ready_left <= 0; }
+/// The same for operations that count anyway how often they took place: they look at ready_spent()
+/// before, which is cheaper than counting once more, and pay for every 64th here.
+inline void pay_ready(std::uint64_t took_place) noexcept {
+    if (took_place % 64 == 0) [[unlikely]]
+        if (slot.ready_left > 0) slot.ready_left -= 64;
+}
 
 }  // namespace rf::detail

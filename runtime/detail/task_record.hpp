@@ -32,24 +32,27 @@ struct task_record : list_hook {
     using finish_function = void (*)(task_record&, bool unwound) noexcept;
 
     union {
-        task_record* ready_next = nullptr;  // in the ready queue
-        waiter* wait;                       // while `state` is waiting
+        task_record* ready_next;  // in the ready queue
+        waiter* wait;             // while `state` is waiting
     };
-    scope_node* scope = nullptr;      // the innermost scope that it is in; holds its list hook
-    nursery_core* home = nullptr;     // whose child it is
-    frame* leaf = nullptr;            // the frame that runs, or is suspended at a wait
-    local_binding* locals = nullptr;  // task_local values in force
-    finish_function finish = nullptr;
-    const char* name = nullptr;
-    std::uint64_t id = 0;
+    scope_node* scope;      // the innermost scope that it is in; holds its list hook
+    nursery_core* home;     // whose child it is
+    frame* leaf;            // the frame that runs, or is suspended at a wait
+    local_binding* locals;  // task_local values in force
+    finish_function finish;
+    const char* name;
+    std::uint64_t id;
     [[no_unique_address]] noted_line spawned;
-    task_state state = task_state::ready;
-    bool started = false;
-    bool cancel_sent = false;  // the current wait has been asked to end
-    bool service = false;
-    std::uint32_t guard = 0;  // the innermost leak guard that it was started under; 0: none
+    task_state state;
+    bool started;
+    bool cancel_sent;  // the current wait has been asked to end
+    bool service;
+    std::uint32_t guard;  // the innermost leak guard that it was started under; 0: none
 
-    task_record() noexcept = default;
+    /// launch() gives all of it its values, once: a child costs little more than the stores of
+    /// that.
+    explicit task_record(std::source_location where) noexcept  // NOLINT(*-member-init)
+        : list_hook(not_linked_t()), spawned(where) {}
 
     [[nodiscard]] bool waits() const noexcept { return state == task_state::waiting; }
 };

@@ -110,9 +110,13 @@ decltype(auto) transform_awaitable(A&& value) {
             !is_named_task<A&&>,
             "a named task is awaited with co_await std::move(name): awaiting consumes it");
         return std::suspend_never();  // one error is enough
-    } else if constexpr (native<A> && !has_member_co_await<A>)
+    } else if constexpr (native<A> && !has_member_co_await<A>) {
+#if defined(__clang__)
+        return static_cast<A&&>(value);  // it would keep the proxy in the frame
+#else
         return awaiter_reference<std::remove_reference_t<A>>(value);
-    else if constexpr (has_member_co_await<A> || has_free_co_await<A>) {
+#endif
+    } else if constexpr (has_member_co_await<A> || has_free_co_await<A>) {
         if constexpr (native<awaiter_of<A>>)
             return get_awaiter(static_cast<A&&>(value));
         else {

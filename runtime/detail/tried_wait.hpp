@@ -21,7 +21,7 @@ public:
 
     [[nodiscard, gnu::always_inline]] bool await_ready() noexcept(
         noexcept(std::declval<Derived&>().try_now())) {
-        return !this->cancel_requested() && spend_ready() && self().try_now();
+        return !this->cancel_requested() && self().has_turn() && self().try_now();
     }
     void await_suspend(std::coroutine_handle<>) noexcept(
         noexcept(std::declval<Derived&>().try_now())) {
@@ -34,6 +34,9 @@ protected:
     tried_wait() noexcept = default;
     tried_wait(tried_wait&&) noexcept = default;
     ~tried_wait() = default;
+
+    /// Whether the task may go on without giving way, if this can be done at once.
+    [[nodiscard]] static bool has_turn() noexcept { return spend_ready(); }
 
 private:
     [[nodiscard]] Derived& self() noexcept { return static_cast<Derived&>(*this); }

@@ -81,6 +81,8 @@ public:
         put(std::move(value));
         return true;
     }
+    [[nodiscard]] static bool has_turn() noexcept { return rf::detail::spend_ready(); }
+    [[nodiscard]] bool ends_waits() const noexcept { return closed_; }
     void add_sender(send_wait<T>& wait) noexcept { senders_.add(wait, identity_); }
     bool close() noexcept {
         if (closed_) return false;

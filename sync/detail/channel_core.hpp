@@ -25,17 +25,17 @@ namespace detail {
 template <class T>
 class send_wait : public queued_wait {
 public:
-    explicit send_wait(T* value) noexcept : value_(value) {}
-    send_wait(send_wait&&) noexcept = default;
     T&& take() noexcept {
         sent_ = true;
         return std::move(*value_);
     }
 
 protected:
+    send_wait() noexcept = default;
+    send_wait(send_wait&& other) noexcept : queued_wait(std::move(other)) {}
     ~send_wait() = default;
-    T* value_;
-    bool sent_ = false;
+    T* value_;           // from when it stands in line
+    bool sent_ = false;  // or handed over
 };
 
 /// A receiver in line; senders put the value here.
@@ -72,17 +72,27 @@ public:
         if (closed_) [[unlikely]]
             return false;
         if (!receivers_.empty()) return hand_over(value);
-        return items_.try_push(value);
+        if (!items_.try_push(value)) return false;
+        rf::detail::pay_ready(items_.pushed());
+        return true;
     }
     /// Gives the oldest item if there is one.
     [[nodiscard, gnu::always_inline]] bool pop(std::optional<T>& to) noexcept {
         if (!items_.empty()) {
             to.emplace(items_.pop());
+            rf::detail::pay_ready(items_.popped());
             if (!senders_.empty()) move_up();
             return true;
         }
         if (senders_.empty()) return false;
         return take_over(to);
+    }
+    /// See tried_wait: what is taken and given here pays for itself.
+    [[nodiscard]] static bool has_turn() noexcept { return !rf::detail::ready_spent(); }
+    /// Whether waits end without an item. A loop around such a wait has to give way as well.
+    [[nodiscard]] bool ends_waits() const noexcept {
+        if (closed_) rf::detail::pay_ready(0);
+        return closed_;
     }
     void add_sender(send_wait<T>& wait) noexcept { senders_.add(wait, identity_); }
     void add_receiver(receive_wait<T>& wait) noexcept { receivers_.add(wait, identity_); }
@@ -121,13 +131,13 @@ private:
     bool hand_over(T& value) noexcept {
         auto& first = static_cast<receive_wait<T>&>(receivers_.pop(identity_));
         first.received.emplace(std::move(value));
-        ++handed_over_;
+        rf::detail::pay_ready(++handed_over_);
         first.grant();
         return true;
     }
     /// Straight from the oldest sender that waits.
     bool take_over(std::optional<T>& to) noexcept {
-        ++handed_over_;
+        rf::detail::pay_ready(++handed_over_);
         to.emplace(next_sender());
         return true;
     }

@@ -21,15 +21,20 @@ namespace rf::sync::detail {
 void describe_send(wait_description& out, const identity& which, const void* object);
 void describe_receive(wait_description& out, const identity& which, const void* object);
 
-/// What both kinds of send do. Core is what takes the value: as channel_core does.
-template <class T, class Core = channel_core<T>>
-class send_operation : public tried_wait<send_operation<T, Core>, send_wait<T>> {
+/// What both kinds of send do. Derived has the value, as `T& value()`. Core is what takes it: as
+/// channel_core does.
+template <class Derived, class T, class Core>
+class send_operation : public tried_wait<send_operation<Derived, T, Core>, send_wait<T>> {
 public:
+    [[nodiscard]] static bool has_turn() noexcept { return Core::has_turn(); }
     [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
-        this->sent_ = to_->push(*this->value_);
-        return this->sent_ || to_->closed();
+        this->sent_ = to_->push(value());
+        return this->sent_ || to_->ends_waits();
     }
-    void start() noexcept { to_->add_sender(*this); }
+    void start() noexcept {
+        this->value_ = &value();
+        to_->add_sender(*this);
+    }
     void await_resume() const {
         if (!this->sent_) [[unlikely]]
             refuse_closed(to_->id());
@@ -41,34 +46,38 @@ public:
     void describe(wait_description& out) const override { describe_send(out, to_->id(), to_); }
 
 protected:
-    send_operation(Core& to, T* value) noexcept
-        : tried_wait<send_operation<T, Core>, send_wait<T>>(value), to_(&to) {}
+    explicit send_operation(Core& to) noexcept : to_(&to) {}
     send_operation(send_operation&&) noexcept = default;
     ~send_operation() = default;
 
 private:
+    [[nodiscard]] T& value() noexcept { return static_cast<Derived&>(*this).value(); }
+
     Core* to_;
 };
 
 /// `co_await channel.send(std::move(value))`.
 template <class T, class Core = channel_core<T>>
-class [[nodiscard]] send_awaiter final : public send_operation<T, Core> {
+class [[nodiscard]] send_awaiter final : public send_operation<send_awaiter<T, Core>, T, Core> {
 public:
-    send_awaiter(Core& to, T& value) noexcept : send_operation<T, Core>(to, &value) {}
+    send_awaiter(Core& to, T& value) noexcept : send_operation<send_awaiter<T, Core>, T, Core>(to) {
+        this->value_ = &value;
+    }
+    send_awaiter(send_awaiter&& other) noexcept
+        : send_operation<send_awaiter<T, Core>, T, Core>(std::move(other)) {
+        this->value_ = other.value_;
+    }
+    [[nodiscard]] T& value() noexcept { return *this->value_; }
 };
 
 /// The same with a value of its own.
 template <class T, class Core = channel_core<T>>
-class [[nodiscard]] send_copy_awaiter final : public send_operation<T, Core> {
+class [[nodiscard]] send_copy_awaiter final
+    : public send_operation<send_copy_awaiter<T, Core>, T, Core> {
 public:
     send_copy_awaiter(Core& to, const T& value)
-        : send_operation<T, Core>(to, nullptr), copy_(value) {
-        this->value_ = &copy_;
-    }
-    send_copy_awaiter(send_copy_awaiter&& other) noexcept
-        : send_operation<T, Core>(std::move(other)), copy_(std::move(other.copy_)) {
-        this->value_ = &copy_;
-    }
+        : send_operation<send_copy_awaiter<T, Core>, T, Core>(to), copy_(value) {}
+    [[nodiscard]] T& value() noexcept { return copy_; }
 
 private:
     T copy_;
@@ -80,8 +89,9 @@ class [[nodiscard]] receive_awaiter final : public tried_wait<receive_awaiter<T>
 public:
     explicit receive_awaiter(channel_core<T>& from) noexcept : from_(&from) {}
 
+    [[nodiscard]] static bool has_turn() noexcept { return channel_core<T>::has_turn(); }
     [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
-        return from_->pop(this->received) || from_->closed();
+        return from_->pop(this->received) || from_->ends_waits();
     }
     void start() noexcept { from_->add_receiver(*this); }
     /// Piece by piece: GCC moves a small optional as one block, which stalls right after its parts
@@ -108,7 +118,10 @@ public:
         if (max == 0) refuse_empty_batch(from.id());
     }
 
-    [[nodiscard]] bool try_now() noexcept { return from_->pop(this->received) || from_->closed(); }
+    [[nodiscard]] static bool has_turn() noexcept { return channel_core<T>::has_turn(); }
+    [[nodiscard]] bool try_now() noexcept {
+        return from_->pop(this->received) || from_->ends_waits();
+    }
     void start() noexcept { from_->add_receiver(*this); }
     [[nodiscard]] std::size_t await_resume() {
         std::size_t count = 0;

@@ -40,16 +40,19 @@ public:
     [[nodiscard]] std::size_t capacity() const noexcept { return limit_; }
     /// How many went in, ever.
     [[nodiscard]] std::uint64_t pushed() const noexcept { return tail_; }
+    /// How many came out, ever.
+    [[nodiscard]] std::uint64_t popped() const noexcept { return head_; }
 
     /// Whether there was room; if not, `item` is untouched. Without a bound there is room always,
     /// but it may throw std::bad_alloc.
     [[nodiscard]] bool try_push(T& item) {
-        if (size() == room_) [[unlikely]] {
+        const std::uint64_t place = tail_;  // the compiler cannot know that no item is in tail_
+        if (place - head_ == room_) [[unlikely]] {
             if (room_ == limit_) return false;
             make_room();
         }
-        ::new (static_cast<void*>(at(tail_))) T(std::move(item));
-        ++tail_;
+        ::new (static_cast<void*>(at(place))) T(std::move(item));
+        tail_ = place + 1;
         return true;
     }
     /// For one that is not full.

@@ -93,7 +93,7 @@ public:
     /// Takes the oldest out. For one that is then granted.
     queued_wait& pop(const identity& owner) noexcept {
         if (home_ != rf::detail::slot.owner) refuse_other_loop(owner);
-        return waiters_.pop_front();
+        return waiters_.take_front();
     }
 
     /// For destructors: nobody may wait any more.

@@ -4,6 +4,7 @@
 #include <ringfence/runtime/select.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/task_tree.hpp>
+#include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 #include <ringfence/sync/channel.hpp>
 
@@ -85,6 +86,47 @@ TEST_CASE("channel: a task whose receives are always ready gives way") {
             while (!other_ran)
                 (void)co_await rf::select(items.receive(), rf::otherwise);
         });
+    });
+}
+
+TEST_CASE("channel: a task that sends to itself gives way") {
+    run_sim([]() -> rf::task<> {
+        channel<int> items(4);
+        bool other_ran = false;
+        co_await rf::with_nursery([&](rf::nursery& both) -> rf::task<> {
+            both.spawn([&]() -> rf::task<> {
+                other_ran = true;
+                co_return;
+            });
+            for (int i = 0; i < 10'000 && !other_ran; ++i) {
+                co_await items.send(i);
+                (void)co_await items.receive();
+            }
+            CHECK(other_ran);
+        });
+    });
+}
+
+TEST_CASE("channel: a task that serves a long line of senders gives way") {
+    run_sim([]() -> rf::task<> {
+        constexpr int senders = 10'000;
+        channel<int> items(0);
+        int served = 0;
+        int served_before_other = 0;
+        co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+            for (int i = 0; i < senders; ++i)
+                all.spawn([&]() -> rf::task<> { co_await items.send(1); });
+            while (items.statistics().senders < senders)
+                co_await rf::this_task::yield();
+            all.spawn([&]() -> rf::task<> {
+                served_before_other = served;
+                co_return;
+            });
+            for (; served < senders; ++served)
+                (void)co_await items.receive();
+        });
+        CHECK(served_before_other > 0);
+        CHECK(served_before_other < senders / 2);
     });
 }
 
