@@ -77,7 +77,7 @@ void cancel_monitor::tell(const task_record& task, const scope_node& scope,
     late.task = task.id;
     late.text = fmt::format("suspect late cancel: {} (spawned at {}) {} {} after its cancel\n"
                             "  cancelled at {}: {}{}{}\n",
-                            rf::detail::task_text(task), rf::detail::to_string(task.spawned),
+                            rf::detail::task_text(task), rf::detail::to_string(task.spawned()),
                             returned ? "returns" : "unwinds", rf::detail::age_text(took.count()),
                             rf::detail::to_string(scope.cancelled_at()), to_string(scope.cause()),
                             scope.reason().empty() ? "" : ": ", scope.reason());

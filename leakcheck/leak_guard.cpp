@@ -46,13 +46,13 @@ void describe_function(std::vector<std::string>& to, const char* function) {
 
 /// Names, lines and functions of the tasks around `task`: those that opened the nurseries it is in.
 void describe_ancestors(leak_subject& subject, const task_record& task) {
-    for (const task_record* at = &task; at->home != nullptr;) {
-        at = at->home->scope().host();
+    for (const task_record* at = &task;;) {
+        at = rf::detail::home_of(*at).scope().host();
         if (at == nullptr) return;
-        if (at->name != nullptr) subject.ancestors.emplace_back(at->name);
-        subject.ancestors.push_back(rf::detail::to_string(at->spawned));
+        if (at->name() != nullptr) subject.ancestors.emplace_back(at->name());
+        subject.ancestors.push_back(rf::detail::to_string(at->spawned()));
         for (const rf::detail::frame* f = at->leaf; f != nullptr; f = f->parent())
-            describe_function(subject.ancestors, f->created.function_name());
+            describe_function(subject.ancestors, f->created().function_name());
     }
 }
 
@@ -92,7 +92,7 @@ private:
         if (found != tasks_.end()) {
             const task_record& task = *found->second;
             for (const rf::detail::frame* f = task.leaf; f != nullptr; f = f->parent())
-                describe_function(subject.functions, f->created.function_name());
+                describe_function(subject.functions, f->created().function_name());
             describe_ancestors(subject, task);
             if (one.kind == resource_kind::task)
                 rf::detail::append_async_stack(subject.text, task, 4);

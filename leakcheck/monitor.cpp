@@ -60,7 +60,7 @@ void monitor::look_at(const rf::detail::task_record& task) {
     ++seen_.tasks_seen;
     if (seen_.samples == 0 || task.id > last_ids_[0]) return;
     ++seen_.tasks_lasting;
-    count(site_kind::spawn, task.spawned, task.id > last_ids_[1]);
+    count(site_kind::spawn, task.spawned(), task.id > last_ids_[1]);
     if (task.state != rf::detail::task_state::waiting) return;
     const instant since = task.wait->since();
     if (since <= times_[0]) count(site_kind::wait, rf::detail::user_line(task), since > times_[1]);

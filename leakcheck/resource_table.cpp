@@ -30,9 +30,9 @@ resource from_task(resource_kind kind, const char* name, const task_record& task
     made.name = name;
     made.task_id = task.id;
     made.guard = task.guard;
-    made.opened = task.spawned;
+    made.opened = task.spawned();
     for (const rf::detail::frame* f = task.leaf; f != nullptr; f = f->parent()) {
-        made.function = f->created.function_name();
+        made.function = f->created().function_name();
         if (kind != resource_kind::task) made.opened = f->at;
         if (!rf::detail::is_library_line(f->at)) break;
     }
@@ -40,7 +40,8 @@ resource from_task(resource_kind kind, const char* name, const task_record& task
 }
 
 void add_task(std::vector<resource>& to, const task_record& task) {
-    to.push_back(from_task(resource_kind::task, task.name != nullptr ? task.name : "task", task));
+    to.push_back(
+        from_task(resource_kind::task, task.name() != nullptr ? task.name() : "task", task));
     to.back().number = static_cast<std::int64_t>(task.id);
     if (task.state != task_state::waiting) return;
     wait_description wait;

@@ -72,16 +72,16 @@ void stall_sample::take(int skip) noexcept {
     const rf::detail::task_record* running = rf::detail::slot.current;
     if (running == nullptr) return;
     task = running->id;
-    spawned = running->spawned;
+    spawned = running->spawned();
     std::size_t length = 0;
-    if (running->name != nullptr)
-        for (; length + 1 < name_max && running->name[length] != '\0'; ++length)
-            name[length] = running->name[length];
+    if (const char* text = running->name(); text != nullptr)
+        for (; length + 1 < name_max && text[length] != '\0'; ++length)
+            name[length] = text[length];
     name[length] = '\0';
     for (const rf::detail::frame* f = running->leaf; f != nullptr && frames_count < frames_max;
          f = f->parent()) {
         lines[frames_count] = f->at;
-        functions[frames_count++] = std::source_location(f->created).function_name();
+        functions[frames_count++] = f->created().function_name();
     }
 }
 

@@ -67,7 +67,7 @@ public:
         for (const auto& [key, index] : groups_)
             children.try_emplace(key.first);
         for (std::uint32_t i = 0; i < graph_.task_count; ++i)
-            if (const auto found = children.find(graph_.nodes[i].task->home);
+            if (const auto found = children.find(&home_of(*graph_.nodes[i].task));
                 found != children.end())
                 found->second.push_back(i);
         for (const auto& [key, index] : groups_) {

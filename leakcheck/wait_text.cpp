@@ -127,7 +127,7 @@ void wait_text::task(const task_record& subject, bool with_owner) {
     wait_description wait;
     subject.wait->describe(wait);
     fmt::format_to(out, "  {} (spawned at {}) waits {}: {} for {}", rf::detail::task_text(subject),
-                   rf::detail::to_string(subject.spawned),
+                   rf::detail::to_string(subject.spawned()),
                    rf::detail::age_text(now_ - subject.wait->since()), wait.kind, wait.what);
     if (wait.object != nullptr) fmt::format_to(out, " [{}]", wait.object);
     if (!wait.owner.empty()) fmt::format_to(out, ", to be woken by {}", wait.owner);
@@ -140,7 +140,7 @@ void wait_text::task(const task_record& subject, bool with_owner) {
         return;
     }
     fmt::format_to(out, "    {} (spawned at {}):\n", rf::detail::task_text(*owner),
-                   rf::detail::to_string(owner->spawned));
+                   rf::detail::to_string(owner->spawned()));
     rf::detail::append_async_stack(text_, *owner, 6);
 }
 

@@ -36,18 +36,19 @@ void append_async_stack(std::string& text, const task_record& task, int indent) 
     int shown = 0;
     for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
         if (!task.started) {
-            fmt::format_to(out, "{:{}}in {}\n", "", indent, short_name(f->created.function_name()));
+            fmt::format_to(out, "{:{}}in {}\n", "", indent,
+                           short_name(f->created().function_name()));
             continue;
         }
         // All of them, unless nothing of the user's would be left to go by.
-        const bool only_one = f->link() == nullptr && shown == 0 && is_library_line(task.spawned);
+        const bool only_one = f->link() == nullptr && shown == 0 && is_library_line(task.spawned());
         if (is_library_line(f->at) && !only_one) continue;
         if (++shown > 64) {
             fmt::format_to(out, "{:{}}... and more frames\n", "", indent);
             break;
         }
         fmt::format_to(out, "{:{}}at {} in {}\n", "", indent, to_string(f->at),
-                       short_name(f->created.function_name()));
+                       short_name(f->created().function_name()));
     }
 }
 
@@ -58,8 +59,8 @@ std::string age_text(instant span) {
 }
 
 std::string task_text(const task_record& task) {
-    if (task.name == nullptr) return fmt::format("task {}", task.id);
-    return fmt::format("task {} \"{}\"", task.id, task.name);
+    if (task.name() == nullptr) return fmt::format("task {}", task.id);
+    return fmt::format("task {} \"{}\"", task.id, task.name());
 }
 
 }  // namespace rf::detail

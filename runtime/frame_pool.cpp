@@ -3,13 +3,17 @@
 
 #include <ringfence/runtime/assert.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <new>
 
 namespace rf {
 namespace detail {
 namespace {
 
-constexpr std::size_t chunk_bytes = 64 * 1024;
+constexpr std::size_t chunk_least = 64 * 1024;
+constexpr std::size_t chunk_most = 1024 * 1024;
+constexpr std::size_t malloc_header = 16;
 constexpr std::size_t chunk_header = 16;  // the link, and the alignment of frames
 
 // The pool itself has no destructor, so that reading it needs no guard; this object, made with
@@ -50,6 +54,11 @@ void* frame_pool_refill(frame_pool_state& pool, std::size_t index) {
             pool.chunk_left = 0;
         }
         keeper.armed = true;
+        // Each a part of what there is, so that what chunks cost themselves stays small; and with
+        // room for what malloc puts before it, so that it takes no page more.
+        const std::size_t chunk_bytes =
+            std::clamp(std::bit_floor(pool.bytes_reserved / 4), chunk_least, chunk_most) -
+            malloc_header;
         auto* chunk = static_cast<char*>(::operator new(chunk_bytes));
         *reinterpret_cast<void**>(chunk) = pool.chunks;
         pool.chunks = chunk;

@@ -179,7 +179,7 @@ std::uint32_t image_builder::place_of(const scope_node& scope) {
 
 void image_builder::copy(const task_record& task) {
     const std::uint32_t scope = place_of(*task.scope);
-    const std::uint32_t home = place_of(task.home->scope());
+    const std::uint32_t home = place_of(home_of(task).scope());
     task_image& made = image_->tasks.push();
     made.id = task.id;
     made.scope = scope;
@@ -189,8 +189,8 @@ void image_builder::copy(const task_record& task) {
     made.service = task.service;
     made.cancelled = task.scope->cancelled();
     made.guard = task.guard;
-    made.spawned = task.spawned;
-    made.name = image_->texts.keep(task.name);
+    made.spawned = task.spawned();
+    made.name = image_->texts.keep(task.name());
     copy_frames(task, made);
     if (task.state != task_state::waiting) return;
     words_.what.clear();
@@ -220,7 +220,7 @@ void image_builder::copy_frames(const task_record& task, task_image& into) {
         }
         frame_image& made = all.push();
         made.at = f->at;
-        made.created = f->created;
+        made.created = f->created();
         ++into.frames;
     }
 }

@@ -95,7 +95,7 @@ struct async_extra {
 
     bool child_ended(promise<T>* done, bool failed) noexcept {
         if (failed)
-            state.result = outcome<T>::failure(done->error);
+            state.result = outcome<T>::failure(done->error());
         else if (done != nullptr) {
             if constexpr (std::is_void_v<T>)
                 state.result = outcome<T>::success(unit{});

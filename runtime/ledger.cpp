@@ -19,8 +19,8 @@ void descriptor_entry::open(int descriptor, const char* what) noexcept {
         task_id = task->id;
         guard = task->guard;
         if (const detail::frame* leaf = task->leaf; leaf != nullptr) {
-            function = leaf->created.function_name();
-            if (opened.line() == 0) opened = leaf->created;  // it has not awaited anything yet
+            function = leaf->created().function_name();
+            if (opened.line() == 0) opened = leaf->created();  // it has not awaited anything yet
         }
     }
     owner.ledger().descriptors_.push_back(*this);

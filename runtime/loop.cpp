@@ -175,7 +175,7 @@ void loop::run_watched(detail::task_record& task) noexcept {
         if (task.started)
             flight_->note(flight_event::goes_on, id, task.leaf->at, now_);
         else
-            flight_->note(flight_event::starts, id, task.spawned, now_);
+            flight_->note(flight_event::starts, id, task.spawned(), now_);
     }
     run_or_unwind(task);
     if (flight_ != nullptr && ended_ != id)
@@ -262,7 +262,7 @@ void loop::run_chosen() {
 
 void loop::tell_of_return(const detail::task_record& task) noexcept {
     if (flight_ != nullptr) {
-        flight_->note(flight_event::ends, task.id, task.spawned, now_);
+        flight_->note(flight_event::ends, task.id, task.spawned(), now_);
         ended_ = task.id;
     }
     if (unwind_watch_ == nullptr) return;
@@ -300,7 +300,7 @@ std::coroutine_handle<> loop::destroy_to_boundary(detail::task_record& task) noe
         slot.unwinding = true;
         if (link == nullptr) {
             if (flight_ != nullptr) [[unlikely]] {
-                flight_->note(flight_event::ends, task.id, task.spawned, now_);
+                flight_->note(flight_event::ends, task.id, task.spawned(), now_);
                 ended_ = task.id;
             }
             task.finish(task, true);  // clears slot.current and slot.unwinding

@@ -68,7 +68,7 @@ void remote_wait::begin(inbox_message& message) noexcept {
 }
 
 void remote_wait::guest_made(task_record& record, scope_node& scope) noexcept {
-    record.name = home_->guest_name.c_str();
+    record.origin.set_name(home_->guest_name.c_str());
     guest_ = &scope;
     guest_id_.store(record.id, std::memory_order_relaxed);
 }

@@ -102,7 +102,7 @@ struct start_extra {
             wait.end_cancelled();
             return false;
         }
-        if (failed) wait.said = outcome<T>::failure(done->error);
+        if (failed) wait.said = outcome<T>::failure(done->error());
         wait.end_wait();
         return failed;
     }

@@ -25,9 +25,9 @@ namespace detail_here {
 /// A number that no other task of this loop has or had.
 [[nodiscard]] inline std::uint64_t id() noexcept { return detail_here::current().id; }
 
-[[nodiscard]] inline const char* name() noexcept { return detail_here::current().name; }
+[[nodiscard]] inline const char* name() noexcept { return detail_here::current().name(); }
 /// A name for the task tree. The text must outlive the task: a literal, as a rule.
-inline void set_name(const char* text) noexcept { detail_here::current().name = text; }
+inline void set_name(const char* text) noexcept { detail_here::current().origin.set_name(text); }
 
 /// Whether the scope the task is in is cancelled: its next wait will unwind. For loops that compute
 /// without waiting; a wait asks by itself.

@@ -14,10 +14,10 @@ bool is_library_line(const std::source_location& line) noexcept {
 
 std::source_location user_line(const task_record& task) noexcept {
     for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
-        const std::source_location line = f->at.line() != 0 ? f->at : f->created;
+        const std::source_location line = f->at.line() != 0 ? f->at : f->created();
         if (!is_library_line(line)) return line;
     }
-    return task.spawned;
+    return task.spawned();
 }
 
 }  // namespace rf::detail

@@ -51,7 +51,7 @@ struct mutex_statistics {
 ///   gives it back when its guard is destroyed. Can be a case of select.
 /// Lifetime: outlives its waiters and its guard, or aborts. Threads: one loop.
 /// Cost: never allocates; an uncontended lock() does not suspend.
-class mutex {
+class alignas(16) mutex {  // elsewhere lock() takes a third longer on EPYC
 public:
     class [[nodiscard]] lock_awaiter;
 

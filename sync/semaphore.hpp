@@ -35,7 +35,7 @@ struct semaphore_statistics {
 ///   number aborts.
 /// Lifetime: outlives its waiters and its permits, or aborts. Threads: one loop.
 /// Cost: never allocates; acquire() with permits at hand does not suspend.
-class semaphore {
+class alignas(16) semaphore {
 public:
     class [[nodiscard]] acquire_awaiter;
 

@@ -14,7 +14,7 @@ import struct
 
 import gdb
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"ringfence tasks\0"
 HEAD = struct.Struct("<16sII16sQ")  # up to the list of loops
 NOWHERE = 0xFFFFFFFF
@@ -24,8 +24,8 @@ OFFSETS = """
     scope_bytes scope_tasks scope_children scope_parent scope_host scope_nursery scope_deadline scope_opened
     scope_cancelled_at scope_literal_reason scope_reason scope_kind scope_cause scope_cancelled scope_draining
     nursery_scope nursery_name
-    task_bytes task_wait task_scope task_home task_leaf task_name task_id task_spawned task_state task_started
-    task_service
+    task_bytes task_wait task_scope task_leaf task_id task_spawned task_named_tag task_state task_started
+    task_service named_name named_spawned
     wait_since
     frame_bytes frame_at frame_created frame_link frame_link_tag link_parent link_parent_tag
     line_file line_function line_number""".split()
@@ -82,7 +82,17 @@ class Program:
 
     def line(self, at, name):
         """(file, function, line) that the program noted there; None if it noted none."""
-        place = self.word(at, name) if self.offset[name] != NOWHERE else 0
+        return self.line_at(self.word(at, name) if self.offset[name] != NOWHERE else 0)
+
+    def origin(self, task):
+        """The task's name, empty if it has none, and the line that spawned it."""
+        at = self.word(task, "task_spawned")
+        if not at & self.offset["task_named_tag"]:
+            return "", self.line_at(at)
+        both = at & ~self.offset["task_named_tag"]
+        return self.text(self.word(both, "named_name")), self.line(both, "named_spawned")
+
+    def line_at(self, place):
         if not place:
             return None
         number = struct.unpack("<I", self.read(place + self.offset["line_number"], 4))[0]
@@ -160,7 +170,7 @@ def wait_words(program, task):
 
 
 def task_words(program, loop, task):
-    name = program.text(program.word(task, "task_name"))
+    name, spawned = program.origin(task)
     state = program.byte(task, "task_state")
     words = STATES[state] if state < len(STATES) else "damaged"
     if words == "waiting":
@@ -169,7 +179,7 @@ def task_words(program, loop, task):
     shown = [frame for frame in frames if not is_library(program, frame)] or frames
     return (f"task {program.word(task, 'task_id')}" + (f' "{name}"' if name else "") + f" of loop {loop}: {words}" +
             (f", {frame_words(program, shown[0])}" if shown else "") +
-            f" (spawned at {place_words(program.line(task, 'task_spawned'))})")
+            f" (spawned at {place_words(spawned)})")
 
 
 class Prefix(gdb.Command):

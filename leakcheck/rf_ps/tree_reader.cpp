@@ -66,7 +66,7 @@ loop_reading tree_reader::read_once(address loop) {
     place_of_scope_.clear();
     number_of_task_.clear();
     hosts_.clear();
-    homes_.clear();
+    tasks_at_.clear();
     scopes_to_read_.assign(1, {loop + offsets_.loop_root, 0});
     while (!scopes_to_read_.empty()) {
         const auto [scope, parent] = scopes_to_read_.back();
@@ -161,8 +161,7 @@ void tree_reader::read_task(address task, const record& bytes, std::uint32_t sco
     made.started = bytes.get<std::uint8_t>(offsets_.task_started) != 0;
     made.service = bytes.get<std::uint8_t>(offsets_.task_service) != 0;
     try {
-        made.spawned = line_of(bytes, offsets_.task_spawned);
-        made.name = image_->texts.keep(read_text(memory_, bytes.get<address>(offsets_.task_name)));
+        read_origin(bytes.get<address>(offsets_.task_spawned), made);
         if (made.state == task_state::waiting)
             read_wait(bytes.get<address>(offsets_.task_wait), made);
         read_frames(bytes.get<address>(offsets_.task_leaf), made);
@@ -172,8 +171,18 @@ void tree_reader::read_task(address task, const record& bytes, std::uint32_t sco
         return;
     }
     number_of_task_.emplace(task, made.id);
-    homes_.push_back(bytes.get<address>(offsets_.task_home) + offsets_.nursery_scope);
+    tasks_at_.push_back(task);
     image_->tasks.push() = made;
+}
+
+void tree_reader::read_origin(address origin, task_image& into) {
+    if ((origin & offsets_.task_named_tag) != 0) {
+        const address both = origin & ~address{offsets_.task_named_tag};
+        const auto name = read_at<address>(memory_, both + offsets_.named_name);
+        into.name = image_->texts.keep(read_text(memory_, name));
+        origin = read_at<address>(memory_, both + offsets_.named_spawned);
+    }
+    into.spawned = line_at(origin);
 }
 
 void tree_reader::read_frames(address leaf, task_image& into) {
@@ -209,10 +218,16 @@ void tree_reader::settle() {
     for (std::uint32_t i = 0; i < hosts_.size(); ++i)
         if (const auto host = number_of_task_.find(hosts_[i]); host != number_of_task_.end())
             image_->scopes[i].host = host->second;
-    for (std::uint32_t i = 0; i < homes_.size(); ++i) {
-        const auto home = place_of_scope_.find(homes_[i]);
+    for (std::uint32_t i = 0; i < tasks_at_.size(); ++i) {
         task_image& task = image_->tasks[i];
-        task.home = home != place_of_scope_.end() ? home->second : task.scope;
+        // Of the nearest scope that is a nursery's and not its own. Scopes come after their
+        // parents.
+        task.home = task.scope;
+        while (!image_->scopes[task.home].is_nursery || hosts_[task.home] == tasks_at_[i]) {
+            const std::uint32_t above = image_->scopes[task.home].parent;
+            if (above >= task.home) break;
+            task.home = above;
+        }
         ++image_->scopes[task.home].alive;
     }
 }

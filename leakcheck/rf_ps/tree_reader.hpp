@@ -53,6 +53,7 @@ private:
     [[nodiscard]] loop_reading read_once(address loop);
     void read_scope(address scope, address parent);
     void read_task(address task, const record& bytes, std::uint32_t scope);
+    void read_origin(address origin, rf::detail::task_image& into);
     void read_frames(address leaf, rf::detail::task_image& into);
     void read_wait(address wait, rf::detail::task_image& into);
     void settle();
@@ -75,8 +76,8 @@ private:
     std::vector<std::pair<address, address>> scopes_to_read_;  // each with its parent
     std::unordered_map<address, std::uint32_t> place_of_scope_;
     std::unordered_map<address, std::uint64_t> number_of_task_;
-    std::vector<address> hosts_;  // of each scope
-    std::vector<address> homes_;  // of each task, as a scope
+    std::vector<address> hosts_;     // of each scope
+    std::vector<address> tasks_at_;  // where each task is
 
     std::deque<line_record> lines_;
     std::deque<std::string> texts_;

@@ -54,7 +54,7 @@ public:
         auto* done = static_cast<promise<T>*>(std::exchange(child, nullptr));
         frame_guard guard(done);
         if (done->state() == completion_state::error)
-            return outcome<T>::failure(std::move(done->error));
+            return outcome<T>::failure(std::move(done->error()));
         if constexpr (std::is_void_v<T>)
             return outcome<T>::success(unit{});
         else

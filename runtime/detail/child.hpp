@@ -68,7 +68,7 @@ struct child final : task_record {
         if (done == nullptr || done->state() == completion_state::error) [[unlikely]]
             return self.finish_badly(done);
         (void)self.extra.child_ended(done, false);
-        nursery_core& home = *self.home;
+        nursery_core& home = home_of(self);
         const bool as_service = self.service;
         self.free_all();
         home.child_returned(as_service);
@@ -80,13 +80,13 @@ private:
 
     /// Unwound (`failed` null), or by an exception.
     [[gnu::noinline]] void finish_badly(promise<T>* failed) noexcept {
-        nursery_core::child_end end{id, name, spawned, service, nullptr, failed != nullptr};
+        nursery_core::child_end end{id, name(), spawned(), service, nullptr, failed != nullptr};
         std::exception_ptr error;
-        if (failed != nullptr) error = failed->error;
+        if (failed != nullptr) error = failed->error();
         const bool owned = extra.child_ended(failed, failed != nullptr);
         if (!owned) end.error = std::move(error);
         error = nullptr;  // its owner may be on another thread, and done with it before this ends
-        nursery_core& its_home = *home;
+        nursery_core& its_home = home_of(*this);
         free_all();
         slot.unwinding = false;
         its_home.child_ended(std::move(end));
@@ -109,10 +109,8 @@ template <class T>
 void launch(task_record& record, promise<T>* root, nursery_core& home, scope_node& scope,
             bool service) noexcept {
     loop& owner = loop::here();
-    record.home = &home;
     record.leaf = root;
     record.locals = home.locals();
-    record.name = nullptr;
     record.id = owner.next_task_id();
     record.state = task_state::ready;
     record.started = false;

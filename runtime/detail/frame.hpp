@@ -39,10 +39,16 @@ enum class completion_state : std::uint8_t { running, value, error };
 /// The part of every promise that does not depend on the result type: who awaits this coroutine
 /// and where it stands. Chains of these are the async stacks.
 struct frame {
-    [[no_unique_address]] noted_line at;       // its current, or last, co_await
-    [[no_unique_address]] noted_line created;  // names the function
+    [[no_unique_address]] noted_line at;  // its current, or last, co_await
 
-    explicit frame(std::source_location where) noexcept : created(where) {}
+    explicit frame(std::source_location where) noexcept : created_(where) {}
+
+    /// The coroutine itself: names the function. Unknown once it has failed: an exception may have
+    /// taken the place.
+    [[nodiscard]] std::source_location created() const noexcept {
+        if (state() == completion_state::error) return {};
+        return created_;
+    }
 
     /// Who awaits it; null for the first frame of a task.
     [[nodiscard]] await_link* link() const noexcept {
@@ -66,6 +72,9 @@ struct frame {
         const await_link* awaits = link();
         return awaits != nullptr ? awaits->parent() : nullptr;
     }
+
+protected:
+    [[no_unique_address]] noted_line created_;
 
 private:
     friend struct registry_access;

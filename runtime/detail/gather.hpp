@@ -36,7 +36,7 @@ template <class T>
 [[nodiscard]] inline std::source_location awaiting_line() noexcept {
     const frame* self = slot.current->leaf;
     const frame* caller = self->parent();
-    return caller != nullptr ? caller->at : self->created;
+    return caller != nullptr ? caller->at : self->created();
 }
 
 /// When the children of a combinator have come to a decision, and the rest is cancelled.
@@ -111,7 +111,7 @@ struct gather_extra {
 
     bool child_ended(promise<T>* done, bool failed) noexcept {
         if (failed)
-            into->end = outcome<T>::failure(done->error);
+            into->end = outcome<T>::failure(done->error());
         else if (done != nullptr) {
             if constexpr (std::is_void_v<T>)
                 into->end = outcome<T>::success(unit{});

@@ -226,6 +226,14 @@ private:
     std::uint32_t guard_ = 0;
 };
 
+/// The nursery whose child `task` is: of the nearest scope that is a nursery's and not its own.
+[[nodiscard]] inline nursery_core& home_of(const task_record& task) noexcept {
+    const scope_node* at = task.scope;
+    while (at->nursery == nullptr || at->host() == &task)
+        at = at->parent();
+    return *at->nursery;
+}
+
 /// `co_await join_children(nursery)`: until the last child is gone. Goes on in a cancelled scope:
 /// the children are being cancelled too, by the scope tree, and must be gone before their parent.
 class [[nodiscard]] join_children final : public waiter {

@@ -90,7 +90,7 @@ struct promise final : promise_base {
         if (state() == completion_state::value)
             std::destroy_at(std::addressof(value));
         else if (state() == completion_state::error)
-            std::destroy_at(std::addressof(error));
+            std::destroy_at(std::addressof(error_));
     }
 
     task<T> get_return_object() noexcept;
@@ -109,15 +109,17 @@ struct promise final : promise_base {
     }
     void unhandled_exception() noexcept {
 #if RF_EXCEPTIONS
-        ::new (static_cast<void*>(std::addressof(error)))
+        ::new (static_cast<void*>(std::addressof(error_)))
             std::exception_ptr(std::current_exception());
         set_state(completion_state::error);
 #endif
     }
 
+    [[nodiscard]] std::exception_ptr& error() noexcept { return error_; }
+
     union {
         stored value;
-        std::exception_ptr error;
+        std::exception_ptr error_;
     };
 };
 
@@ -126,7 +128,7 @@ struct promise<void> final : promise_base {
     explicit promise(std::source_location where = std::source_location::current()) noexcept
         : promise_base(where) {}
     ~promise() {
-        if (state() == completion_state::error) std::destroy_at(std::addressof(error));
+        if (state() == completion_state::error) std::destroy_at(&error());
     }
 
     task<void> get_return_object() noexcept;
@@ -134,15 +136,28 @@ struct promise<void> final : promise_base {
     void return_void() noexcept { set_state(completion_state::value); }
     void unhandled_exception() noexcept {
 #if RF_EXCEPTIONS
-        ::new (static_cast<void*>(std::addressof(error)))
-            std::exception_ptr(std::current_exception());
+        // The state first, for signal handlers that ask for created().
         set_state(completion_state::error);
+        std::atomic_signal_fence(std::memory_order_release);
+        ::new (static_cast<void*>(place_of_error())) std::exception_ptr(std::current_exception());
 #endif
     }
+    [[nodiscard]] std::exception_ptr& error() noexcept {
+        return *std::launder(reinterpret_cast<std::exception_ptr*>(place_of_error()));
+    }
 
+private:
+#if RF_BOOKKEEPING
+    // Most tasks give nothing, and most of what waits is a frame of such a task.
+    static_assert(sizeof(std::exception_ptr) == sizeof(noted_line) &&
+                  alignof(std::exception_ptr) <= alignof(noted_line));
+    [[nodiscard]] void* place_of_error() noexcept { return &created_; }
+#else
+    [[nodiscard]] void* place_of_error() noexcept { return &error_; }
     union {
-        std::exception_ptr error;
+        std::exception_ptr error_;
     };
+#endif
 };
 
 /// The value of a finished coroutine, moved out.
@@ -205,7 +220,7 @@ public:
         auto* done = static_cast<promise<T>*>(std::exchange(child, nullptr));
 #if RF_EXCEPTIONS
         if (done->state() == completion_state::error) [[unlikely]]
-            rethrow_and_destroy(done, done->error);
+            rethrow_and_destroy(done, done->error());
 #endif
         frame_guard guard(done);
         return take_value(*done);

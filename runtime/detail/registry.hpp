@@ -29,7 +29,7 @@ private:
 ///
 /// Offsets are in bytes, from the object that the name begins with.
 struct registry_layout {
-    static constexpr std::uint32_t version_here = 1;
+    static constexpr std::uint32_t version_here = 2;
     static constexpr std::uint32_t nowhere = ~std::uint32_t{0};  // this build does not note it
 
     char magic[16];  // "ringfence tasks"
@@ -70,14 +70,16 @@ struct registry_layout {
     std::uint32_t task_bytes;
     std::uint32_t task_wait;  // while its state is `waiting`
     std::uint32_t task_scope;
-    std::uint32_t task_home;  // a nursery
     std::uint32_t task_leaf;  // a frame
-    std::uint32_t task_name;
     std::uint32_t task_id;
-    std::uint32_t task_spawned;
+    std::uint32_t task_spawned;  // tagged: with this bit, points at what holds it and the name
+    std::uint32_t task_named_tag;
     std::uint32_t task_state;
     std::uint32_t task_started;
     std::uint32_t task_service;
+
+    std::uint32_t named_name;
+    std::uint32_t named_spawned;
 
     std::uint32_t wait_since;  // the pointer to its virtual functions is at the beginning
 

@@ -124,7 +124,7 @@ struct guest_extra {
 
     bool child_ended(promise<T>* done, bool failed) noexcept {
         if (failed)
-            call->end = outcome<T>::failure(std::move(done->error));
+            call->end = outcome<T>::failure(std::move(done->error()));
         else if (done != nullptr) {
             if constexpr (std::is_void_v<T>)
                 call->end = outcome<T>::success(unit{});

@@ -3,8 +3,10 @@
 
 #include <ringfence/runtime/detail/frame.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/task_origin.hpp>
 
 #include <cstdint>
+#include <source_location>
 
 namespace rf {
 class waiter;
@@ -36,13 +38,11 @@ struct task_record : list_hook {
         waiter* wait;             // while `state` is waiting
     };
     scope_node* scope;      // the innermost scope that it is in; holds its list hook
-    nursery_core* home;     // whose child it is
     frame* leaf;            // the frame that runs, or is suspended at a wait
     local_binding* locals;  // task_local values in force
     finish_function finish;
-    const char* name;
     std::uint64_t id;
-    [[no_unique_address]] noted_line spawned;
+    task_origin origin;
     task_state state;
     bool started;
     bool cancel_sent;  // the current wait has been asked to end
@@ -52,8 +52,10 @@ struct task_record : list_hook {
     /// launch() gives all of it its values, once: a child costs little more than the stores of
     /// that.
     explicit task_record(std::source_location where) noexcept  // NOLINT(*-member-init)
-        : list_hook(not_linked_t()), spawned(where) {}
+        : list_hook(not_linked_t()), origin(where) {}
 
+    [[nodiscard]] std::source_location spawned() const noexcept { return origin.spawned(); }
+    [[nodiscard]] const char* name() const noexcept { return origin.name(); }
     [[nodiscard]] bool waits() const noexcept { return state == task_state::waiting; }
 };
 

@@ -6,7 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -38,16 +39,40 @@ protected:
     bool sent_ = false;  // or handed over
 };
 
-/// A receiver in line; senders put the value here.
+/// A receiver in line; senders put the value here. Whether there is one is told by the place in
+/// line, which is of no use any more once there is: so it takes no room of its own in the frames of
+/// all who wait.
 template <class T>
 class receive_wait : public queued_wait {
 public:
-    std::optional<T> received;
+    void emplace(T&& value) noexcept {
+        ::new (static_cast<void*>(std::addressof(value_))) T(std::move(value));
+        this->next = nullptr;
+    }
+    [[nodiscard]] bool received() const noexcept { return this->next == nullptr; }
+    /// Only if received().
+    [[nodiscard]] T& value() noexcept { return value_; }
+    void forget() noexcept {
+        std::destroy_at(std::addressof(value_));
+        this->next = this;
+    }
 
 protected:
-    receive_wait() noexcept = default;
-    receive_wait(receive_wait&&) noexcept = default;
-    ~receive_wait() = default;
+    receive_wait() noexcept { this->next = this; }
+    receive_wait(receive_wait&& other) noexcept : queued_wait(std::move(other)) {
+        this->next = this;
+    }
+    ~receive_wait()
+        requires std::is_trivially_destructible_v<T>
+    = default;
+    ~receive_wait() {
+        if (received()) forget();
+    }
+
+private:
+    union {
+        T value_;
+    };
 };
 
 /// What all channels of one loop do: items move from senders to receivers, through a buffer or
@@ -76,8 +101,9 @@ public:
         rf::detail::pay_ready(items_.pushed());
         return true;
     }
-    /// Gives the oldest item if there is one.
-    [[nodiscard, gnu::always_inline]] bool pop(std::optional<T>& to) noexcept {
+    /// Gives the oldest item, if there is one, by to.emplace(T&&).
+    template <class Place>
+    [[nodiscard, gnu::always_inline]] bool pop(Place& to) noexcept {
         if (!items_.empty()) {
             to.emplace(items_.pop());
             rf::detail::pay_ready(items_.popped());
@@ -130,13 +156,14 @@ private:
     /// Straight to the oldest receiver that waits.
     bool hand_over(T& value) noexcept {
         auto& first = static_cast<receive_wait<T>&>(receivers_.pop(identity_));
-        first.received.emplace(std::move(value));
+        first.emplace(std::move(value));
         rf::detail::pay_ready(++handed_over_);
         first.grant();
         return true;
     }
     /// Straight from the oldest sender that waits.
-    bool take_over(std::optional<T>& to) noexcept {
+    template <class Place>
+    bool take_over(Place& to) noexcept {
         rf::detail::pay_ready(++handed_over_);
         to.emplace(next_sender());
         return true;

@@ -91,14 +91,12 @@ public:
 
     [[nodiscard]] static bool has_turn() noexcept { return channel_core<T>::has_turn(); }
     [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
-        return from_->pop(this->received) || from_->ends_waits();
+        return from_->pop(*this) || from_->ends_waits();
     }
     void start() noexcept { from_->add_receiver(*this); }
-    /// Piece by piece: GCC moves a small optional as one block, which stalls right after its parts
-    /// were stored one by one.
     [[nodiscard]] std::optional<T> await_resume() noexcept {
-        if (!this->received) return std::nullopt;
-        return std::optional<T>(std::in_place, std::move(*this->received));
+        if (!this->received()) return std::nullopt;
+        return std::optional<T>(std::in_place, std::move(this->value()));
     }
     void describe(wait_description& out) const override {
         describe_receive(out, from_->id(), from_);
@@ -119,16 +117,14 @@ public:
     }
 
     [[nodiscard]] static bool has_turn() noexcept { return channel_core<T>::has_turn(); }
-    [[nodiscard]] bool try_now() noexcept {
-        return from_->pop(this->received) || from_->ends_waits();
-    }
+    [[nodiscard]] bool try_now() noexcept { return from_->pop(*this) || from_->ends_waits(); }
     void start() noexcept { from_->add_receiver(*this); }
     [[nodiscard]] std::size_t await_resume() {
         std::size_t count = 0;
-        while (this->received) {
-            to_->push_back(std::move(*this->received));
-            this->received.reset();
-            if (++count == max_ || !from_->pop(this->received)) break;
+        while (this->received()) {
+            to_->push_back(std::move(this->value()));
+            this->forget();
+            if (++count == max_ || !from_->pop(*this)) break;
         }
         return count;
     }

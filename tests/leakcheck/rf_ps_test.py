@@ -25,6 +25,7 @@ RF_PS = pathlib.Path(os.environ["RF_TEST_RF_PS"])
 SCRIPT = SOURCE / "leakcheck/rf_ps/ringfence-gdb.py"
 PROGRAM = EXAMPLES / "stuck_service"
 MAGIC = b"ringfence tasks\0"
+VERSION = 2  # of the registry
 NOBODY = 65534
 
 
@@ -96,7 +97,7 @@ class Case(unittest.TestCase):
     def other_version(self):
         """A copy of the example whose registry says that it is of version 99, of ringfence 9.9.9."""
         bytes_ = bytearray(PROGRAM.read_bytes())
-        at = bytes_.find(MAGIC + (1).to_bytes(4, "little"))
+        at = bytes_.find(MAGIC + VERSION.to_bytes(4, "little"))
         if at < 0:
             self.skipTest("ringfence is a file of its own here")
         bytes_[at + 16:at + 20] = (99).to_bytes(4, "little")
@@ -285,7 +286,7 @@ class Refusals(Case):
 
     def test_the_version_is_the_projects(self):
         version = re.search(r"version: '([^']+)'", (SOURCE / "meson.build").read_text())[1]
-        self.assertEqual(self.shown("--version"), f"rf-ps of ringfence {version}, registry version 1\n")
+        self.assertEqual(self.shown("--version"), f"rf-ps of ringfence {version}, registry version 2\n")
 
     def test_no_such_process(self):
         gone = subprocess.Popen(["true"])
@@ -323,7 +324,7 @@ class Refusals(Case):
     def test_another_version(self):
         with Stuck(self.other_version()) as stuck:
             sentence = rf"process {stuck.pid} \(\S*other_version\) has ringfence 9\.9\.9 in it, whose registry is of " \
-                       r"version 99 \(\d+ bytes\); this rf-ps is of ringfence [\d.]+ and reads version 1 \(\d+ bytes\): " \
+                       r"version 99 \(\d+ bytes\); this rf-ps is of ringfence [\d.]+ and reads version 2 \(\d+ bytes\): " \
                        r"use the rf-ps that came with the program's ringfence"
             self.refused(rf_ps("--tree", stuck.pid), sentence)
             self.assertRegex(self.shown(), rf"(?m)^ *{stuck.pid} +- +-  {sentence}$")
@@ -385,7 +386,7 @@ class Gdb(Case):
                          r"rf: no symbol rf_registry: this program has no ringfence in it, or was stripped")
         with Stuck(self.other_version(), folder=self.folder) as stuck:
             core = self.core_of(stuck)
-        self.assertIn("rf: the program's ringfence 9.9.9 has a registry of version 99, and this script reads version 1: "
+        self.assertIn("rf: the program's ringfence 9.9.9 has a registry of version 99, and this script reads version 2: "
                       "source the script that came with that ringfence",
                       self.gdb(self.folder / "other_version", core, commands=["rf tasks"]))
 
