@@ -18,6 +18,10 @@ namespace {
 // For the other shards to print their trees before the process aborts.
 constexpr std::chrono::milliseconds dump_patience{500};
 
+constexpr std::size_t to_index(shard_order order) noexcept {
+    return static_cast<std::size_t>(order);
+}
+
 void print_tree(const shard_state& of) noexcept {
     const std::string text =
         fmt::format("shard {}: {}{}", of.index, task_tree(*of.owner), of.owner->recent_events());
@@ -66,7 +70,7 @@ void shard_set::tell_all(shard_order order) noexcept {
     if (ended_) return;  // loops may be gone, and their tasks are
     for (std::uint32_t index = 0; index < count_; ++index) {
         shard_state& to = states_[index];
-        shard_note& note = to.notes[static_cast<std::size_t>(order)];
+        shard_note& note = to.notes[to_index(order)];
         if (!note.posted.exchange(true)) to.owner->post(note);
     }
 }
@@ -110,7 +114,7 @@ void shard_set::answer_listeners(std::uint64_t count) noexcept {
     cancel_all(fmt::format("signal {}", stopped_by_));
 }
 
-// Each tree is printed by the thread it belongs to; one that is stuck is left out.
+// Each tree is printed by the thread it belongs to. One that is stuck has none, and is named.
 void shard_set::abort_with_dump(int signal) noexcept {
     std::fprintf(stderr, "ringfence: third stop signal (%d); aborting with\n", signal);
     print_tree(*shard_access::state(this_shard()));
@@ -119,6 +123,14 @@ void shard_set::abort_with_dump(int signal) noexcept {
     const auto give_up = std::chrono::steady_clock::now() + dump_patience;
     while (dumps_.load() - before < count_ - 1 && std::chrono::steady_clock::now() < give_up)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (const shard& each : handles_) {
+        const shard_note& asked = shard_access::state(each)->notes[to_index(shard_order::dump)];
+        if (each == this_shard() || !asked.posted.load()) continue;
+        std::fprintf(stderr,
+                     "shard %u: gave no answer in %d ms: its thread computes or blocks without "
+                     "co_await; a debugger shows where\n",
+                     each.index(), static_cast<int>(dump_patience.count()));
+    }
     std::abort();
 }
 
@@ -129,8 +141,7 @@ void shard_set::close(shard_state& where) noexcept {
     if (--open_ != 0) return;
     ended_ = true;
     for (std::uint32_t index = 0; index < count_; ++index)
-        states_[index].owner->post(
-            states_[index].notes[static_cast<std::size_t>(shard_order::end)]);
+        states_[index].owner->post(states_[index].notes[to_index(shard_order::end)]);
 }
 
 }  // namespace rf::detail
