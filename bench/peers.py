@@ -2,12 +2,15 @@
 """Echo servers of others, built for a run where their tools are installed. Sources: echo/peers/."""
 
 import os
+import shlex
 import shutil
 import subprocess
 
 from processes import progress
 
 BUILD_SECONDS_MAX = 300
+# Older Asio knows coroutines of GCC and of Clang's past alone, unless told that they are the standard's.
+ASIO_DEFINES = ["-DASIO_HAS_CO_AWAIT", "-DASIO_HAS_STD_COROUTINE"]
 
 
 def attempt(context, what, command, folder=None, environment=None):
@@ -20,20 +23,21 @@ def attempt(context, what, command, folder=None, environment=None):
         context.leave_out(f"echo: no {what} row: {failure}")
         return False
     if done.returncode != 0:
-        progress((done.stderr or done.stdout).strip())
-        context.leave_out(f"echo: no {what} row: it does not build here")
+        said = (done.stderr or done.stdout).strip()
+        progress(said)
+        context.leave_out(f"echo: no {what} row: it does not build here: {said.splitlines()[-1].strip() if said else '?'}")
     return done.returncode == 0
 
 
 def asio(context, sources, target):
-    compiler = os.environ.get("CXX", "c++")
-    probe = subprocess.run([compiler, "-std=c++20", "-E", "-x", "c++", "-"], text=True, check=False,
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    probe = subprocess.run([*compiler, "-std=c++20", "-E", "-x", "c++", "-"], text=True, check=False,
                            input="#include <asio.hpp>\n", capture_output=True)
     if probe.returncode != 0:
         context.leave_out("echo: no Asio row: no asio.hpp (Debian: libasio-dev)")
         return None
     program = target / "asio_echo"
-    good = attempt(context, "Asio", [compiler, "-std=c++20", "-O2", "-o", program,
+    good = attempt(context, "Asio", [*compiler, "-std=c++20", "-O2", *ASIO_DEFINES, "-o", program,
                                      sources / "asio_echo.cpp", "-pthread"])
     return ([program, 0], {}) if good else None
 
