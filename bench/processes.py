@@ -27,9 +27,9 @@ def may_go_first():
 
 
 def pinned(processor, first=True):
-    """For subprocess's preexec_fn."""
+    """For subprocess's preexec_fn. `processor` is one or a set of them."""
     def prepare():
-        os.sched_setaffinity(0, {processor})
+        os.sched_setaffinity(0, processor if isinstance(processor, set) else {processor})
         if first:
             with contextlib.suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))

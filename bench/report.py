@@ -6,6 +6,7 @@ from figures import Run
 
 TITLES = {
     "echo": "Echo over TCP",
+    "shards_echo": "Echo on two shards",
     "micro": "Operations on one thread",
     "resp": "A key-value service beside redis-server",
     "compile": "Compiling",
@@ -19,6 +20,11 @@ EXPLANATIONS = {
             "processor and the load waits for all answers before it sends again, so that batches are of one "
             "size. In `two`, the load has a processor of its own: the faster the server, the smaller its "
             "batches, so compare in lockstep.",
+    "shards_echo": "Processor time of the server's threads for a message of 64 bytes. Each shard has a processor, and a load "
+                   "of 64 connections on it that works in lockstep: `alone` is one shard while the other processor is idle, "
+                   "`beside` one while another process does the same on the other processor, `two` both shards of one "
+                   "process. So two shards against `beside` is what they take from each other, and `rate` how many "
+                   "messages they serve, of what one does.",
     "micro": "Processor time of the thread for one operation. `floor_` is the least coroutine code that does "
              "the same, without cancellation, errors, accounts or a task tree.",
     "resp": "`examples/resp_server` and redis-server driven by redis-benchmark, on the same processor. Processor "

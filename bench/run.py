@@ -19,8 +19,8 @@ from processes import Failed, may_go_first, progress
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # These print tables of their own.
-PROGRAMS = ["timer_wheel", "shards_echo", "doorbell", "snapshot", "corpus"]
-BENCHES = ["echo", "micro", "resp", "compile", "scale", "leakcheck"]
+PROGRAMS = ["timer_wheel", "doorbell", "snapshot", "wait_graph", "corpus"]
+BENCHES = ["echo", "shards_echo", "micro", "resp", "compile", "scale", "leakcheck"]
 # Committed, and written together with docs/benchmarks.md: --check compares with what the page claims.
 # In a build folder it would be whatever somebody ran there last.
 FIGURES = ROOT / "bench/figures.json"
@@ -88,11 +88,15 @@ def parse():
     return options
 
 
+def named(name, there):
+    """What is called so; else all with that in their names."""
+    return [name] if name in there else [] if name in BENCHES + PROGRAMS else [one for one in there if name in one]
+
+
 def main():
     options = parse()
     name = options.filter.partition("/")[0]
-    chosen = [bench for bench in BENCHES if name in bench]
-    programs = [] if options.json else [program for program in PROGRAMS if name in program]
+    chosen, programs = named(name, BENCHES), [] if options.json else named(name, PROGRAMS)
     if not chosen and not programs:
         print(f"bench: no bench is called {name}; there are {', '.join(BENCHES + PROGRAMS)}", file=sys.stderr)
         return 1
@@ -152,6 +156,8 @@ def check(context, run):
 def part_of(figure):
     """The filter that measures a figure again, its floor included."""
     words = figure.name.split()
+    if figure.bench == "shards_echo":
+        return words[1]
     if figure.bench in ("echo", "resp"):
         return " ".join(words[:-1])
     return words[0]

@@ -75,11 +75,11 @@ public:
         turn_until(start + how_.warm_up_milliseconds * std::int64_t{1'000'000});
         round_trips_.clear();
         const std::uint64_t messages_before = messages_;
-        const processor_time before = processor_time_of(how_.server);
+        const processor_time before = server_time();
         const std::int64_t begin = now_ns();
         turn_until(begin + how_.milliseconds * std::int64_t{1'000'000});
         const double elapsed = static_cast<double>(now_ns() - begin);
-        const processor_time after = processor_time_of(how_.server);
+        const processor_time after = server_time();
         const double counted = static_cast<double>(messages_ - messages_before);
         const double running = static_cast<double>(after.running - before.running);
         const double waiting = static_cast<double>(after.waiting - before.waiting);
@@ -95,6 +95,11 @@ private:
         std::uint32_t received = 0;  // of the window that is under way
         std::int64_t sent_at = 0;
     };
+
+    [[nodiscard]] processor_time server_time() const {
+        return how_.one_thread ? processor_time_of_thread(how_.server)
+                               : processor_time_of(how_.server);
+    }
 
     void receive(std::uint32_t index) {
         io_uring_sqe& sqe = ring_.entry();

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The servers and the load of the echo bench, which bench/run.py starts and compares:
+// The servers and the load of the echo benches, which bench/run.py starts and compares:
 //
 //   echo ringfence PORT
 //   echo multishot PORT [BUFFER-BYTES]
 //   echo single PORT [BUFFER-BYTES]
-//   echo load PORT SERVER-PID CONNECTIONS BYTES DEPTH MILLISECONDS [lockstep]
+//   echo shards COUNT
+//   echo load PORT SERVER CONNECTIONS BYTES DEPTH MILLISECONDS [lockstep]
+//
+// SERVER is a process, or thread:TID for one thread of it.
 #include "examples/arguments.hpp"
 #include "programs.hpp"
 
@@ -37,8 +40,8 @@ void raise_descriptor_limit() {
 
 int usage() {
     std::fprintf(stderr, "usage: echo ringfence PORT | multishot PORT [BUFFER-BYTES] | single PORT "
-                         "[BUFFER-BYTES]\n       echo load PORT SERVER-PID CONNECTIONS BYTES DEPTH "
-                         "MILLISECONDS [lockstep]\n");
+                         "[BUFFER-BYTES] | shards COUNT\n       echo load PORT PID|thread:TID "
+                         "CONNECTIONS BYTES DEPTH MILLISECONDS [lockstep]\n");
     return 2;
 }
 
@@ -46,7 +49,10 @@ int load(int argc, char** argv) {
     if (argc != 8 && (argc != 9 || std::strcmp(argv[8], "lockstep") != 0)) return usage();
     echo::load_options how;
     how.port = port(argv[2]);
-    how.server = static_cast<int>(number(argv[3], 1u << 30));
+    constexpr std::string_view one_thread = "thread:";
+    how.one_thread = std::string_view(argv[3]).starts_with(one_thread);
+    how.server =
+        static_cast<int>(number(argv[3] + (how.one_thread ? one_thread.size() : 0), 1u << 30));
     how.connections = number(argv[4], 60'000);
     how.bytes = number(argv[5], 1u << 20);
     how.depth = number(argv[6], 1024);
@@ -64,6 +70,7 @@ int main(int argc, char** argv) {
     const std::string_view what = argv[1];
     if (what == "load") return load(argc, argv);
     if (argc > 4) return usage();
+    if (what == "shards" && argc == 3) return echo::serve_shards(number(argv[2], 1024));
     if (what == "ringfence" && argc == 3) return echo::serve_ringfence(port(argv[2]));
     echo::floor_options how;
     how.port = port(argv[2]);

@@ -6,7 +6,7 @@
 #include <new>
 
 namespace {
-constinit std::uint64_t count = 0;  // servers and load have one thread each
+thread_local constinit std::uint64_t count = 0;
 }  // namespace
 
 void* operator new(std::size_t size) {

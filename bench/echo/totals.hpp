@@ -5,10 +5,10 @@
 
 namespace echo {
 
-/// Calls of operator new in this process so far.
+/// Calls of operator new on this thread so far.
 [[nodiscard]] std::uint64_t allocations() noexcept;
 
-/// The last line of a server.
+/// The last line of a server, or of each of its threads.
 void print_totals(std::uint64_t enters) noexcept;
 
 }  // namespace echo
