@@ -46,6 +46,7 @@ def run(context):
             context.add(Figure("micro", label, unit(label), line["median"], line["min"], line["max"],
                                floor=floor if label == name else "",
                                allocations=None if unit(label) == "bytes" else line["allocations"],
+                               system_calls=line.get("system_calls"),
                                kept=label == name))
         ours, floor = found[name], found.get(f"floor_{name}")
         progress(f"micro {name}: {ours['min']:.1f} {unit(name)}" +

@@ -26,7 +26,8 @@ EXPLANATIONS = {
                    "process. So two shards against `beside` is what they take from each other, and `rate` how many "
                    "messages they serve, of what one does.",
     "micro": "Processor time of the thread for one operation. `floor_` is the least coroutine code that does "
-             "the same, without cancellation, errors, accounts or a task tree.",
+             "the same, without cancellation, errors, accounts or a task tree. System calls are the times a loop "
+             "enters the kernel; rings of another loop's doorbell do not count.",
     "resp": "`examples/resp_server` and redis-server driven by redis-benchmark, on the same processor. Processor "
             "time of the server for an operation; the floor is redis-server.",
     "compile": "One file that includes the header and nothing else, optimised as the build is.",

@@ -141,6 +141,7 @@ void uring_driver::unregister_buffer_ring(std::uint16_t group) noexcept {
 
 std::int64_t uring_driver::send_now(int fd, std::span<const std::byte> from) noexcept {
     check_use();
+    ++enter_count_;
     const ssize_t sent = ::send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent >= 0 ? sent : -errno;
 }

@@ -13,6 +13,9 @@ namespace micro {
 /// grows.
 extern thread_local constinit std::uint64_t allocations;
 
+/// Times the loop of this thread has entered the kernel so far; 0 where there is none.
+[[nodiscard]] std::uint64_t kernel_entries() noexcept;
+
 [[nodiscard]] inline std::int64_t thread_processor_ns() noexcept {
     timespec now{};
     (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -25,22 +28,26 @@ class stopwatch {
 public:
     void begin() noexcept {
         allocations_ = allocations;
+        entries_ = kernel_entries();
         start_ = thread_processor_ns();
     }
     void end(long operations) noexcept {
         ns += static_cast<double>(thread_processor_ns() - start_);
         made += static_cast<double>(allocations - allocations_);
+        entered += static_cast<double>(kernel_entries() - entries_);
         count = operations;
     }
 
     // Totals; another thread's share may be added.
     double ns = 0;
-    double made = 0;  // allocations
-    long count = 0;   // operations; 0: end() was never called
+    double made = 0;     // allocations
+    double entered = 0;  // times into the kernel, by the loop; doorbells of others do not count
+    long count = 0;      // operations; 0: end() was never called
 
 private:
     std::int64_t start_ = 0;
     std::uint64_t allocations_ = 0;
+    std::uint64_t entries_ = 0;
 };
 
 /// One line of the table. The body runs as the program of a loop. A name that ends in `_ms` shows

@@ -95,6 +95,7 @@ rf::task<> cross_post(micro::stopwatch* watch, long count) {
     shards.join();
     watch->ns += between.sending.ns + between.receiving.ns;
     watch->made += between.sending.made + between.receiving.made;
+    watch->entered += between.sending.entered + between.receiving.entered;
     watch->count = between.wanted;
     if (between.received != between.wanted) std::abort();
     co_return;
