@@ -98,9 +98,12 @@ void simulated_driver::wait(instant until) noexcept {
 
 void simulated_driver::sleep_until(instant until) {
     const loop* owner = loop::current();
-    if (owner != nullptr && owner->posts_expected() != 0 && !kernel_.anything_due() &&
-        sleep_really(static_cast<int>(kernel_.options().patience.count())))
-        return;
+    if (owner != nullptr && owner->posts_expected() != 0 && !kernel_.anything_due()) {
+        if (sleep_really(static_cast<int>(kernel_.options().patience.count()))) return;
+        // A watcher's timer is no reason to let time pass: no task waits for it.
+        if (owner->account().timers == 0 && kernel_.next_event() == instant_never)
+            return nothing_will_happen();
+    }
     for (;;) {
         const instant next = std::min(kernel_.next_event(), until);
         if (next == instant_never) return nothing_will_happen();

@@ -22,7 +22,8 @@ namespace rf::leakcheck {
 /// wait() jumps to the next thing that happens. Where nothing ever will (no request can go on, no
 /// timer, nobody outside), the loop is told that it is quiescent, so that a receive which no peer
 /// will ever serve is reported as the deadlock that it is. While another thread owes the loop a
-/// message, the clock stands still for simulated_options::patience of real time.
+/// message, the clock stands still for simulated_options::patience of real time, and for as long as
+/// it takes if all timers are those of watchers.
 ///
 /// Lifetime: the kernel outlives it. At its destruction no request may be pending; aborts
 /// otherwise. Threads: one, but for wake().

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "simulated_requests.hpp"
 #include "tests/support/run_sim.hpp"
+#include <ringfence/runtime/offload.hpp>
 #include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/with_nursery.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <latch>
+#include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -26,6 +31,33 @@ TEST_CASE("simulated driver: sleeping costs virtual time and no real one") {
         co_await rf::sleep_for(24h);
         CHECK(watch.elapsed() == 24h);
     });
+}
+
+TEST_CASE(
+    "simulated driver: for a watcher's timer alone no time passes while a thread is waited for") {
+    rf::leakcheck::simulated_options without_patience = simulated_options::plain();
+    without_patience.patience = {};
+    rf::leakcheck::simulated_kernel kernel(without_patience);
+    auto program = []() -> rf::task<> {
+        std::latch begun(1);
+        auto cancel = [&]() -> rf::task<> {
+            begun.wait();
+            rf::root_nursery().cancel();  // from here on a timer runs, to say who holds it up
+            co_return;
+        };
+        co_await rf::with_nursery([&](rf::nursery& both) -> rf::task<> {
+            both.spawn(cancel);
+            co_await rf::offload([&] {
+                begun.count_down();
+                std::this_thread::sleep_for(
+                    20ms);  // time of the thread, for the loop to fall asleep
+            });
+        });
+    };
+    const rf::run_report report =
+        rf::run_and_report(program, {}, std::make_unique<rf::leakcheck::simulated_driver>(kernel));
+    CHECK(report.cancelled);
+    CHECK(kernel.time() < rf::instant{1'000'000'000});
 }
 
 TEST_CASE("simulated driver: wait returns when its time has come") {
