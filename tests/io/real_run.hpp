@@ -2,12 +2,12 @@
 #pragma once
 
 #include "tests/support/death.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include <ringfence/runtime/run.hpp>
 
 #include <doctest/doctest.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -15,29 +15,7 @@
 
 namespace test {
 
-/// A new directory, removed with all that is in it.
-class temporary_folder {
-public:
-    temporary_folder() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "ringfence-XXXXXX").string();
-        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-    temporary_folder(const temporary_folder&) = delete;
-    temporary_folder& operator=(const temporary_folder&) = delete;
-    ~temporary_folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string operator/(const std::string& name) const {
-        return (path_ / name).string();
-    }
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-private:
-    std::filesystem::path path_;
-};
+using rf::test::temporary_folder;
 
 /// How many descriptors this process has open.
 inline std::size_t descriptor_count() {

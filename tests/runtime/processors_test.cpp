@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/temporary_folder.hpp"
 #include <ringfence/runtime/processors.hpp>
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -13,30 +13,18 @@ namespace {
 /// A tree of files in place of the system's.
 class false_root {
 public:
-    false_root() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "ringfence-XXXXXX").string();
-        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-    false_root(const false_root&) = delete;
-    false_root& operator=(const false_root&) = delete;
-    ~false_root() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
     false_root& write(const std::string& name, const std::string& text) {
-        const std::filesystem::path file = path_ / name;
+        const std::filesystem::path file = root_ / name;
         std::filesystem::create_directories(file.parent_path());
         std::ofstream(file) << text;
         return *this;
     }
     [[nodiscard]] std::uint32_t paid() const {
-        return rf::detail::processors_paid_for(path_.string());
+        return rf::detail::processors_paid_for(root_.path());
     }
 
 private:
-    std::filesystem::path path_;
+    rf::test::temporary_folder root_;
 };
 
 }  // namespace
