@@ -83,7 +83,9 @@ public:
     /// Not open; every use is refused.
     file() noexcept = default;
 
-    /// Opens `path`. A FIFO or a device may make it wait.
+    /// Opens `path`. A device may make it wait. A FIFO does so only with `create` or `truncate`:
+    /// else the kernel tries without blocking first, and one that nobody writes to opens for
+    /// reading at once, while one that nobody reads fails for writing with ENXIO.
     [[nodiscard]] static detail::open_awaiter open(std::string path, open_options options = {});
 
     /// Takes over a descriptor that somebody else opened; `path` is for messages.

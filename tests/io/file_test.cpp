@@ -218,6 +218,22 @@ TEST_CASE("file: a descriptor that comes to a cancelled open is not leaked") {
     });
 }
 
+TEST_CASE("file: a FIFO opens for reading at once, and for writing not before it has a reader") {
+    test::run_clean([]() -> rf::task<> {
+        const test::temporary_folder folder;
+        const std::string path = folder / "fifo";
+        REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+#if RF_EXCEPTIONS
+        const std::string said =
+            co_await test::failure_of(file::open(path, {.read = false, .write = true}));
+        CHECK(said.find("(ENXIO)") != std::string::npos);
+#endif
+        file reader = co_await file::open(path);
+        file writer = co_await file::open(path, {.read = false, .write = true});
+        CHECK(writer);
+    });
+}
+
 TEST_CASE("file: a full disk is ENOSPC") {
     test::run_clean([]() -> rf::task<> {
         file full = co_await file::open("/dev/full", {.write = true});
