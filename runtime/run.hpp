@@ -63,8 +63,8 @@ struct run_report {
 
 /// Runs a program: `fn()`, a task<> or task<int>, and everything it starts, on this thread.
 ///
-/// Returns when the program's task and every daemon in the root nursery are gone and the kernel
-/// holds nothing: with the task's int, 0, or a status of the table below. A failure is printed.
+/// Returns when the program's task and all else in the root nursery are gone and the kernel holds
+/// nothing: with the task's int, 0, or a status of the table below. A failure is printed.
 ///
 ///   0                     finished, or drained after the first stop signal
 ///   exit_status_failure   an exception left the program's task or a daemon; or io_uring is refused
@@ -89,8 +89,9 @@ template <class F>
 /// Prints what went wrong in a run to standard error, if anything did. Returns its exit status.
 int print_report(const run_report& report) noexcept;
 
-/// The nursery that the current run owns: the home of daemons. They are services: cancelled when
-/// the program's task has ended.
+/// The nursery that the current run owns. The program's task is a child of it; others by spawn()
+/// keep the run going until they have ended, too. A daemon is a service of it, by spawn_service():
+/// cancelled when all children have ended.
 [[nodiscard]] nursery& root_nursery() noexcept;
 
 // Implementation
