@@ -18,6 +18,8 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -351,4 +353,27 @@ TEST_CASE_TEMPLATE("queue laws: destroyed under a receiver that waits, it aborts
     CHECK(end.says(std::string(Queue::kind) + " made at"));
     CHECK(end.says("queue_kinds.hpp:"));
     CHECK(end.says("destroyed while"));
+}
+
+TEST_CASE_TEMPLATE(
+    "queue laws: used from another loop than its waiter's, it aborts by name and line", Queue,
+    QUEUES) {
+    if constexpr (!std::string_view(Queue::kind).starts_with("shared_")) {
+        const auto end = rf::test::run_to_death([] {
+            run_sim([]() -> rf::task<> {
+                Queue queue;
+                std::vector<int> got;
+                co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+                    all.spawn(&receive_one<Queue>, std::ref(queue), std::ref(got));
+                    co_await rf::sleep_for(1ms);
+                    std::thread other([&] { run_sim([&] { return send_one(queue, 1); }); });
+                    other.join();
+                });
+            });
+        });
+        CHECK(end.signal == SIGABRT);
+        CHECK(end.says(std::string(Queue::kind) + " made at"));
+        CHECK(end.says("queue_kinds.hpp:"));
+        CHECK(end.says("it has waiters on another loop"));
+    }
 }
