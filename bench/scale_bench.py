@@ -17,6 +17,7 @@ CONNECTIONS, CONNECTIONS_SMALL = 9_000, 200
 CHURN, CHURN_SMALL = 100_000, 1_000
 TIMERS, TIMERS_SMALL = 10_000_000, 20_000
 SOAK_SECONDS, SOAK_SECONDS_SMALL = 10, 1
+BUSY_PERCENT_MAX = 1.0  # of a processor, for connections on which nothing happens
 GROWTH_MAX = 3.0  # of the cost of one, from the smallest count to the largest: caches end in between
 
 
@@ -87,8 +88,10 @@ def idle_connections(context):
         # Idle means idle: nothing wakes up for connections that are silent.
         start, began = processor_ns(server.pid), time.monotonic()
         time.sleep(0.2 if context.small else 1)
-        add(context, f"idle_connections {count} busy", "%",
-            (processor_ns(server.pid) - start) / 1e7 / (time.monotonic() - began))
+        busy = (processor_ns(server.pid) - start) / 1e7 / (time.monotonic() - began)
+        add(context, f"idle_connections {count} busy", "%", busy)
+        if busy > BUSY_PERCENT_MAX:
+            raise Failed(f"{count} idle connections keep the server busy for {busy:.1f} % of the time")
 
 
 def one_run(context, run, amount):
