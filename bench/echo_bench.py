@@ -9,7 +9,7 @@ those figures are for orientation.
 
 import peers
 from figures import Figure
-from processes import Failed, Server, numbers, processors, progress, run_pinned
+from processes import Failed, Server, Trace, may_trace, numbers, processors, progress, run_pinned
 
 COLUMNS = ["1:64:1", "64:64:1", "512:64:1", "64:64:8", "512:64:8", "64:16384:1"]
 COLUMNS_SMALL = ["1:64:1", "8:64:2"]
@@ -49,6 +49,22 @@ def measure(context, server, column, lockstep, milliseconds):
         if lockstep or found["server_wait_percent"] <= WAIT_PERCENT_MAX:
             break
     return found
+
+
+def count_traced(context, column, how):
+    """System calls of a message of a peer, which counts none itself. None where there is no strace."""
+    if not may_trace():
+        context.leave_out("echo: no system calls of peers: there is no strace (Debian: strace)")
+        return None
+    command, environment = how
+    trace = Trace()
+    server = Server(trace.command(command), processors()[0], environment)
+    try:
+        found = measure(context, server, column, True, 300)
+    finally:
+        server.stop()
+    calls = trace.total()
+    return None if calls is None else calls / found["messages_all"]
 
 
 def count(context, column, name):
@@ -92,6 +108,8 @@ def add_figures(context, column, mode, found):
         allocations, calls = None, None
         if mode == "lockstep" and name in ["ringfence", *FLOORS]:
             allocations, calls = count(context, column, name)
+        elif mode == "lockstep":
+            calls = count_traced(context, column, context.peers[name])
         context.add(Figure.of("echo", f"{column} {mode} {name}", "us", values,
                               floor=floor.name, allocations=allocations,
                               system_calls=calls, kept=name == "ringfence" and mode == "lockstep"))

@@ -67,11 +67,12 @@ def turns(context, programs, measure):
     return found
 
 
-def add(context, what, unit, found, allocations=None):
+def add(context, what, unit, found, allocations=None, system_calls=None):
     floor = f"{what} bare" if "bare" in found else ""
     for name, values in found.items():
         context.add(Figure.of("leakcheck", f"{what} {name}", unit, values, floor="" if name == "bare" else floor,
-                              allocations=(allocations or {}).get(name), kept=name != "bare"))
+                              allocations=(allocations or {}).get(name),
+                              system_calls=(system_calls or {}).get(name), kept=name != "bare"))
     if floor:
         for name in list(found)[1:]:
             extra = [ours - bare for ours, bare in zip(found[name], found["bare"])]
@@ -97,15 +98,15 @@ def sizes(context, programs):
 
 
 def suspensions(context, programs):
-    made = {}
+    made, entered = {}, {}
 
     def measure(name):
         program, extra = programs[name]
         count = SUSPENSIONS_SMALL if context.small else SUSPENSIONS
         found = numbers(run_pinned([program, "suspend", count, *extra], processors()[0], timeout=120))
-        made[name] = found["allocations"]
+        made[name], entered[name] = found["allocations"], found["enters"]
         return found["ns"]
-    add(context, "suspension", "ns", turns(context, programs, measure), made)
+    add(context, "suspension", "ns", turns(context, programs, measure), made, entered)
 
 
 def finished(context, programs):
@@ -136,14 +137,15 @@ def echo(context, programs, column):
              50 if context.small else context.milliseconds, "lockstep"], processors()[0], timeout=60))
         messages[name] += found["messages_all"]
         return found["server_us"]
-    made = {}
+    made, entered = {}, {}
     try:
         found = turns(context, programs, measure)
     finally:
         for name, server in servers.items():
             totals = server.stop()
             made[name] = totals.get("allocations", 0) / max(messages[name], 1)
-    add(context, f"echo {column}", "us", found, made)
+            entered[name] = totals.get("enters", 0) / max(messages[name], 1)
+    add(context, f"echo {column}", "us", found, made, entered)
 
 
 def run(context):

@@ -2,8 +2,10 @@
 """Micro: what operations cost on one thread, each beside the least coroutine code that does the same."""
 
 import json
+import os
 import subprocess
 
+import peers
 from figures import Figure
 from processes import Failed, pinned, processors, progress
 
@@ -26,6 +28,19 @@ def measure(context, name, prepare):
     return json.loads(done.stdout)
 
 
+def add_go(context, program, name):
+    """Go's figure, where it has one: the same work as its users write it, on one thread."""
+    done = subprocess.run([str(program), str(context.rounds), name], text=True, capture_output=True,
+                          timeout=SECONDS_MAX, check=False, env={**os.environ, "GOMAXPROCS": "1"},
+                          preexec_fn=pinned(processors()[0]))
+    if done.returncode != 0:
+        raise Failed(f"{program} {name} failed: {done.stderr.strip()}")
+    for line in done.stdout.splitlines():
+        label, median, least, most, allocations = line.split("\t")
+        context.add(Figure("micro", f"go_{label}", unit(label), float(median), float(least), float(most),
+                           floor=f"floor_{label}", allocations=float(allocations), kept=False))
+
+
 def names(context):
     """What there is to measure, one run each."""
     done = subprocess.run([str(context.program("micro")), "--list"], text=True, capture_output=True,
@@ -34,6 +49,7 @@ def names(context):
 
 
 def run(context):
+    go = peers.go_program(context, "micro") if context.wants_peer("go") and not context.small else None
     for name in names(context):
         # What is between two threads needs two processors.
         on_two = name in BETWEEN_THREADS
@@ -51,3 +67,5 @@ def run(context):
         ours, floor = found[name], found.get(f"floor_{name}")
         progress(f"micro {name}: {ours['min']:.1f} {unit(name)}" +
                  (f", floor {floor['min']:.1f}" if floor else ""))
+        if go:
+            add_go(context, go, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Echo servers of others, built for a run where their tools are installed. Sources: echo/peers/."""
+"""The same by others, built for a run where their tools are installed. Sources: echo/peers/, micro/peers/."""
 
 import os
 import shlex
@@ -13,19 +13,19 @@ BUILD_SECONDS_MAX = 300
 ASIO_DEFINES = ["-DASIO_HAS_CO_AWAIT", "-DASIO_HAS_STD_COROUTINE"]
 
 
-def attempt(context, what, command, folder=None, environment=None):
-    progress(f"echo: building the {what} row")
+def attempt(context, what, command, folder=None, environment=None, bench="echo"):
+    progress(f"{bench}: building the {what} row")
     try:
         done = subprocess.run([str(part) for part in command], cwd=folder, text=True, check=False,
                               env={**os.environ, **(environment or {})}, capture_output=True,
                               timeout=BUILD_SECONDS_MAX)
     except (OSError, subprocess.TimeoutExpired) as failure:
-        context.leave_out(f"echo: no {what} row: {failure}")
+        context.leave_out(f"{bench}: no {what} row: {failure}")
         return False
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
         progress(said)
-        context.leave_out(f"echo: no {what} row: it does not build here: {said.splitlines()[-1].strip() if said else '?'}")
+        context.leave_out(f"{bench}: no {what} row: it does not build here: {said.splitlines()[-1].strip() if said else '?'}")
     return done.returncode == 0
 
 
@@ -42,14 +42,21 @@ def asio(context, sources, target):
     return ([program, 0], {}) if good else None
 
 
-def go(context, sources, target):
+def go_program(context, bench):
+    """What go_BENCH.go becomes; None if it does not."""
     if not shutil.which("go"):
-        context.leave_out("echo: no Go row: there is no go program (Debian: golang-go)")
+        context.leave_out(f"{bench}: no Go row: there is no go program (Debian: golang-go)")
         return None
-    program = target / "go_echo"
-    good = attempt(context, "Go", ["go", "build", "-o", program, sources / "go_echo.go"],
+    program = folder_for(context) / f"go_{bench}"
+    source = context.root / f"bench/{bench}/peers/go_{bench}.go"
+    good = attempt(context, "Go", ["go", "build", "-o", program, source], bench=bench,
                    environment={"GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
-    return ([program, 0], {"GOMAXPROCS": "1"}) if good else None
+    return program if good else None
+
+
+def go(context, *_):
+    program = go_program(context, "echo")
+    return ([program, 0], {"GOMAXPROCS": "1"}) if program else None
 
 
 def tokio(context, sources, target):
@@ -62,11 +69,16 @@ def tokio(context, sources, target):
     return ([folder / "target/release/tokio_echo", 0], {}) if good else None
 
 
+def folder_for(context):
+    target = context.build / "bench-peers"
+    target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 def build(context):
     """Name -> (command, environment) of each that could be built."""
     sources = context.root / "bench/echo/peers"
-    target = context.build / "bench-peers"
-    target.mkdir(parents=True, exist_ok=True)
+    target = folder_for(context)
     found = {name: make(context, sources, target) for name, make in
              [("asio", asio), ("go", go), ("tokio", tokio)] if context.wants_peer(name)}
     return {name: how for name, how in found.items() if how}

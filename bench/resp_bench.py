@@ -4,8 +4,8 @@
 import shutil
 
 from figures import Figure
-from processes import (Failed, Server, free_port, pinned, processor_ns, processors, progress, run_pinned,
-                       wait_for_port)
+from processes import (Failed, Server, Trace, free_port, may_trace, pinned, processor_ns, processors, progress,
+                       run_pinned, wait_for_port)
 
 import subprocess
 
@@ -20,11 +20,11 @@ OPERATIONS_SMALL = {1: 2_000, 16: 16_000}
 class Redis:
     """redis-server without its files and threads, as a server of this bench."""
 
-    def __init__(self, processor):
+    def __init__(self, processor, wrap=list):
         self.port = free_port()
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no", "--io-threads", "1", "--daemonize", "no"],
+            wrap(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                  "--appendonly", "no", "--io-threads", "1", "--daemonize", "no"]),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(processor))
         try:
             wait_for_port(self.port, self.process)
@@ -63,20 +63,46 @@ def run(context):
     if not with_redis:
         context.leave_out("resp: redis-server is not installed: no ratios (Debian: redis-server)")
     processor = processors()[0]
-    servers = {"ringfence": Server([context.program("resp_server", "examples"), 0], processor)}
+    program = str(context.program("resp_server", "examples"))
+    kinds = {"ringfence": lambda wrap=list: Server(wrap([program, "0"]), processor)}
+    if with_redis:
+        kinds["redis"] = lambda wrap=list: Redis(processor, wrap)
+    if not may_trace():
+        context.leave_out("resp: no system calls: there is no strace (Debian: strace)")
+    servers = {}
     try:
-        if with_redis:
-            servers["redis"] = Redis(processor)
+        for name, start in kinds.items():
+            servers[name] = start()
         for depth, operations in (OPERATIONS_SMALL if context.small else OPERATIONS).items():
             for test in TESTS:
                 if context.wants(f"{NAMES[test]} -P {depth}"):
-                    compare(context, servers, test, depth, operations)
+                    compare(context, kinds, servers, test, depth, operations)
     finally:
         for server in servers.values():
             server.stop()
 
 
-def compare(context, servers, test, depth, operations):
+def calls_of(start, test, depth, operations):
+    """System calls of a server that does so many operations, its start and end among them."""
+    trace = Trace()
+    server = start(trace.command)
+    try:
+        if operations != 0:
+            measure(server, test, depth, operations)
+    finally:
+        server.stop()
+    return trace.total()
+
+
+def calls_of_one(start, test, depth, operations):
+    """System calls of one operation; None where they cannot be counted."""
+    if not may_trace():
+        return None
+    some, none = calls_of(start, test, depth, operations), calls_of(start, test, depth, 0)
+    return None if some is None or none is None else (some - none) / operations
+
+
+def compare(context, kinds, servers, test, depth, operations):
     found = {name: [] for name in servers}
     names = list(servers)
     for turn in range(context.rounds):
@@ -86,5 +112,6 @@ def compare(context, servers, test, depth, operations):
     label = f"{NAMES[test]} -P {depth}"
     for name, values in found.items():
         context.add(Figure.of("resp", f"{label} {name}", "us", values, floor=f"{label} redis",
+                              system_calls=calls_of_one(kinds[name], test, depth, operations // 4),
                               kept=name == "ringfence"))
     progress(f"resp {label}: " + ", ".join(f"{name} {min(values):.3f} us" for name, values in found.items()))

@@ -68,6 +68,7 @@ rf::task<> take_turns(rf::sync::auto_event& mine, rf::sync::auto_event& others, 
 rf::task<> suspend(long count) {
     rf::sync::auto_event a, b;
     const std::uint64_t before = allocations;
+    const std::uint64_t entered = rf::loop::here().kernel().enter_count();
     const std::int64_t start = processor_ns();
     co_await rf::with_nursery([&](rf::nursery& both) -> rf::task<> {
         both.spawn(take_turns, std::ref(a), std::ref(b), count / 2);
@@ -77,7 +78,9 @@ rf::task<> suspend(long count) {
     });
     const double ns = static_cast<double>(processor_ns() - start) / static_cast<double>(count);
     const double made = static_cast<double>(allocations - before) / static_cast<double>(count);
-    std::printf("ns=%.3f allocations=%.6f\n", ns, made);
+    const double entries = static_cast<double>(rf::loop::here().kernel().enter_count() - entered) /
+                           static_cast<double>(count);
+    std::printf("ns=%.3f allocations=%.6f enters=%.6f\n", ns, made, entries);
 }
 
 rf::task<> one() { co_await rf::this_task::yield(); }
@@ -107,7 +110,8 @@ rf::task<> serve(std::uint16_t port) {
     std::printf("listening on %s\n", listener.local().to_string().c_str());
     std::fflush(stdout);
     co_await rf::io::serve(listener, echo);
-    std::printf("allocations=%llu\n", static_cast<unsigned long long>(allocations));
+    std::printf("allocations=%llu enters=%llu\n", static_cast<unsigned long long>(allocations),
+                static_cast<unsigned long long>(rf::loop::here().kernel().enter_count()));
 }
 
 int usage() {

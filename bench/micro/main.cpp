@@ -5,7 +5,8 @@
 //   micro --list
 //
 // One line an operation, tab-separated: name, median, min, max, allocations and system calls per
-// operation; a dash where they are not counted. Nanoseconds of processor time for one, unless the name says otherwise.
+// operation; a dash where they are not counted. Nanoseconds of processor time for one, unless the
+// name says otherwise.
 #include "micro.hpp"
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/run.hpp>
@@ -72,7 +73,8 @@ void note(column& to, const char* name, const micro::stopwatch& watch) {
 class table {
 public:
     explicit table(const options& how) : how_(how) {
-        if (!how.json) std::printf("# name\tmedian\tmin\tmax\tallocations\tsystem calls per operation\n");
+        if (!how.json)
+            std::printf("# name\tmedian\tmin\tmax\tallocations\tsystem calls per operation\n");
     }
     void print(const char* name, column& found) {
         std::sort(found.values.begin(), found.values.end());
