@@ -2,9 +2,10 @@
 // How to wake a loop that sleeps on another thread: an eventfd that its ring polls, which is what
 // runtime/doorbell.hpp does, beside IORING_OP_MSG_RING from the sender's ring. Two threads wake
 // each other in turn; time on the wall and processor time of both, for one wake.
+#include "figure_line.hpp"
+
 #include <liburing.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,7 +18,7 @@
 #include <thread>
 #include <time.h>
 #include <unistd.h>
-#include <vector>
+#include <utility>
 
 namespace {
 
@@ -43,6 +44,7 @@ struct end {
     io_uring ring{};
     int bell = -1;
     double processor_seconds = 0;
+    std::uint64_t calls = 0;  // of the kernel
 
     end() {
         const unsigned flags =
@@ -71,6 +73,7 @@ struct end {
     void wake(end& other, way by) {
         if (by == way::eventfd) {
             const std::uint64_t one = 1;
+            ++calls;
             require(::write(other.bell, &one, sizeof one) == sizeof one, "write");
             return;
         }
@@ -82,6 +85,7 @@ struct end {
     // Hands over what was queued and sleeps in the same call, as the loop does.
     void sleep() {
         for (;;) {
+            ++calls;
             io_uring_submit_and_wait(&ring, 1);
             io_uring_cqe* cqe = nullptr;
             bool rung = false;
@@ -95,12 +99,13 @@ struct end {
     }
 };
 
-struct figure {
-    double wall_ns = 0;
-    double processor_ns = 0;
+/// Of one wake.
+struct found {
+    figure_line::figure processor;
+    figure_line::figure wall;
 };
 
-figure measure(way by, int wakes) {
+void measure(way by, int wakes, found& to) {
     end first;
     end second;
     std::latch both_enabled(2);
@@ -117,6 +122,7 @@ figure measure(way by, int wakes) {
     });
     first.begin(by);
     both_enabled.arrive_and_wait();  // a message to a ring that is not is refused
+    const std::uint64_t allocated = figure_line::allocations;
     const double wall = seconds(CLOCK_MONOTONIC);
     const double start = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < wakes; ++i) {
@@ -126,20 +132,12 @@ figure measure(way by, int wakes) {
     const double wall_taken = seconds(CLOCK_MONOTONIC) - wall;
     first.processor_seconds = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
     other.join();
-    return {wall_taken * 1e9 / (2.0 * wakes),
-            (first.processor_seconds + second.processor_seconds) * 1e9 / (2.0 * wakes)};
-}
-
-void print(const char* name, std::vector<figure>& all) {
-    const auto by_processor = [](const figure& a, const figure& b) {
-        return a.processor_ns < b.processor_ns;
-    };
-    std::sort(all.begin(), all.end(), by_processor);
-    const double processor = all[all.size() / 2].processor_ns;
-    std::sort(all.begin(), all.end(),
-              [](const figure& a, const figure& b) { return a.wall_ns < b.wall_ns; });
-    std::printf("%s\t%.0f\t%.0f\t%.0f\n", name, processor, all[all.size() / 2].wall_ns,
-                all.front().wall_ns);
+    const double count = 2.0 * wakes;
+    to.processor.values.push_back((first.processor_seconds + second.processor_seconds) * 1e9 /
+                                  count);
+    to.processor.allocations = static_cast<double>(figure_line::allocations - allocated) / count;
+    to.processor.system_calls = static_cast<double>(first.calls + second.calls) / count;
+    to.wall.values.push_back(wall_taken * 1e9 / count);
 }
 
 }  // namespace
@@ -148,13 +146,14 @@ int main(int count, char** arguments) {
     const bool small = count > 1 && std::string_view(arguments[1]) == "--small";
     const int wakes = small ? 50 : 20'000;
     const int rounds = small ? 1 : 9;
-    std::vector<figure> by_eventfd;
-    std::vector<figure> by_msg_ring;
+    found by_eventfd;
+    found by_msg_ring;
     for (int i = 0; i < rounds; ++i) {
-        by_eventfd.push_back(measure(way::eventfd, wakes));
-        by_msg_ring.push_back(measure(way::msg_ring, wakes));
+        measure(way::eventfd, wakes, by_eventfd);
+        measure(way::msg_ring, wakes, by_msg_ring);
     }
-    std::printf("one wake\tprocessor ns\twall ns\twall min ns\n");
-    print("eventfd", by_eventfd);
-    print("msg_ring", by_msg_ring);
+    figure_line::print("eventfd processor", "ns", std::move(by_eventfd.processor));
+    figure_line::print("msg_ring processor", "ns", std::move(by_msg_ring.processor));
+    figure_line::print("eventfd wall", "ns", std::move(by_eventfd.wall));
+    figure_line::print("msg_ring wall", "ns", std::move(by_msg_ring.wall));
 }

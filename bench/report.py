@@ -12,6 +12,10 @@ TITLES = {
     "compile": "Compiling",
     "scale": "Scale",
     "leakcheck": "What noting and watching cost",
+    "timer_wheel": "Timers",
+    "doorbell": "Waking a loop on another thread",
+    "snapshot": "Copying the task tree",
+    "wait_graph": "Finding out who waits for whom",
 }
 EXPLANATIONS = {
     "echo": "Processor time of the server for a message, from the scheduler's own account. Columns are "
@@ -27,14 +31,20 @@ EXPLANATIONS = {
                    "messages they serve, of what one does.",
     "micro": "Processor time of the thread for one operation. `floor_` is the least coroutine code that does "
              "the same, without cancellation, errors, accounts or a task tree. System calls are the times a loop "
-             "enters the kernel; rings of another loop's doorbell do not count.",
+             "enters the kernel; rings of another loop's doorbell do not count. `go_` is the same in Go, where that is installed.",
     "resp": "`examples/resp_server` and redis-server driven by redis-benchmark, on the same processor. Processor "
-            "time of the server for an operation; the floor is redis-server.",
+            "time of the server for an operation; the floor is redis-server. System calls are counted by strace in runs of "
+            "their own.",
     "compile": "One file that includes the header and nothing else, optimised as the build is.",
     "scale": "One run each. The curves show whether cost grows with work and no faster.",
     "leakcheck": "The floor is `bare`, a build in which nothing is noted of tasks but what running them needs. `always_on` is "
                  "the library as it is, `recorded` keeps the last events too, `watched` has a `leakcheck::watcher` around "
                  "its run: recorder, stall detector, verdicts and late cancels.",
+    "timer_wheel": "Time on the wall for one timer, a million of them. The floor is `std::multimap`.",
+    "doorbell": "Two threads wake each other in turn: an eventfd that the ring polls, which is the doorbell of loops, and "
+                "`IORING_OP_MSG_RING`, whose floor it is.",
+    "snapshot": "100,000 tasks that wait, some of them two awaits deep. Allocations are for a task.",
+    "wait_graph": "100,000 blocked tasks. Allocations and system calls are for one of them.",
 }
 
 

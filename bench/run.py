@@ -13,14 +13,17 @@ import subprocess
 import sys
 
 import machine
+import program
 import report
 from figures import Run, compare
 from processes import Failed, may_go_first, progress
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# These print tables of their own.
-PROGRAMS = ["timer_wheel", "doorbell", "snapshot", "wait_graph", "corpus"]
-BENCHES = ["echo", "shards_echo", "micro", "resp", "compile", "scale", "leakcheck"]
+# One program each, see program.py.
+PROGRAMS = ["timer_wheel", "doorbell", "snapshot", "wait_graph"]
+BENCHES = ["echo", "shards_echo", "micro", "resp", "compile", "scale", "leakcheck", *PROGRAMS]
+# These print tables of their own, which are not of times.
+TABLES = ["corpus"]
 # Committed, and written together with docs/benchmarks.md: --check compares with what the page claims.
 # In a build folder it would be whatever somebody ran there last.
 FIGURES = ROOT / "bench/figures.json"
@@ -76,7 +79,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=0, help="of each interleaved comparison (7)")
     parser.add_argument("--milliseconds", type=int, default=400, help="of one measurement (400)")
     parser.add_argument("--soak-seconds", type=int, default=0, help="of the soak (10)")
-    parser.add_argument("--peers", default="all", help="asio,go,tokio or none: rows of the echo bench")
+    parser.add_argument("--peers", default="all", help="asio,go,tokio or none: rows of the echo and micro benches")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="the build folder")
     options = parser.parse_args()
     # For the page: without what differs from machine to machine or changes no figure.
@@ -90,15 +93,22 @@ def parse():
 
 def named(name, there):
     """What is called so; else all with that in their names."""
-    return [name] if name in there else [] if name in BENCHES + PROGRAMS else [one for one in there if name in one]
+    return [name] if name in there else [] if name in BENCHES + TABLES else [one for one in there if name in one]
+
+
+def run_bench(context, name):
+    if name in PROGRAMS:
+        program.run(context, name)
+    else:
+        importlib.import_module(f"{name}_bench").run(context)
 
 
 def main():
     options = parse()
     name = options.filter.partition("/")[0]
-    chosen, programs = named(name, BENCHES), [] if options.json else named(name, PROGRAMS)
-    if not chosen and not programs:
-        print(f"bench: no bench is called {name}; there are {', '.join(BENCHES + PROGRAMS)}", file=sys.stderr)
+    chosen, tables = named(name, BENCHES), [] if options.json else named(name, TABLES)
+    if not chosen and not tables:
+        print(f"bench: no bench is called {name}; there are {', '.join(BENCHES + TABLES)}", file=sys.stderr)
         return 1
     origin = machine.describe(ROOT, options.build.resolve()) | {"command": " ".join(["./dev bench", *options.told])}
     run = Run({bench: origin for bench in chosen})
@@ -108,12 +118,12 @@ def main():
     failed = False
     for bench in chosen:
         try:
-            importlib.import_module(f"{bench}_bench").run(context)
+            run_bench(context, bench)
         except Failed as failure:
             print(f"bench: {bench}: {failure}", file=sys.stderr)
             failed = True
-    for program in programs:
-        failed |= run_program(context, program) != 0
+    for table in tables:
+        failed |= print_table(context, table) != 0
     if chosen:
         print(run.to_json() if options.json else report.text(run), end="")
     if options.docs and not failed:
@@ -125,7 +135,7 @@ def main():
     return STATUS_SKIPPED if chosen and not run.figures else 0
 
 
-def run_program(context, name):
+def print_table(context, name):
     print(f"# {name}", flush=True)
     return subprocess.run([context.program(name), *(["--small"] if context.small else [])], check=False).returncode
 
@@ -142,7 +152,7 @@ def check(context, run):
     for bench, part in dict.fromkeys((figure.bench, part_of(figure)) for figure, _ in suspects):
         progress(f"bench: {bench}/{part} looks worse; once more")
         context.part = part
-        importlib.import_module(f"{bench}_bench").run(context)
+        run_bench(context, bench)
     names = {(figure.bench, figure.name) for figure, _ in suspects}
     worse = [sentence for figure, sentence in compare(before, again)[0] if (figure.bench, figure.name) in names]
     for sentence in worse:
@@ -158,6 +168,8 @@ def part_of(figure):
     words = figure.name.split()
     if figure.bench == "shards_echo":
         return words[1]
+    if figure.bench in PROGRAMS:
+        return figure.name.partition(" ")[2]  # the floor's, too
     if figure.bench in ("echo", "resp"):
         return " ".join(words[:-1])
     return words[0]

@@ -5,6 +5,7 @@
 // no pause over 1 ms. The pause is measured from outside of it, too: by a task that is always
 // ready.
 
+#include "figure_line.hpp"
 #include <ringfence/leakcheck/profile.hpp>
 #include <ringfence/leakcheck/snapshot.hpp>
 #include <ringfence/runtime/run.hpp>
@@ -20,6 +21,7 @@
 #include <cstdio>
 #include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -55,9 +57,14 @@ struct figures {
     milliseconds in_all{};  // copied and written as a tree
 };
 
-double median_of(std::vector<figures>& all, milliseconds figures::* which) {
-    std::ranges::sort(all, {}, which);
-    return (all[all.size() / 2].*which).count();
+// Allocations are those of a task in the copy.
+void print(const char* name, const std::vector<figures>& all, milliseconds figures::* which,
+           double allocations = -1) {
+    figure_line::figure found;
+    found.allocations = allocations;
+    for (const figures& one : all)
+        found.values.push_back((one.*which).count());
+    figure_line::print(name, "ms", std::move(found));
 }
 
 std::size_t size_of(const rf::leakcheck::task_snapshot& seen,
@@ -82,14 +89,18 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
         }
         co_await rf::sleep_for(std::chrono::milliseconds(100));
         std::vector<figures> all;
+        double allocations = 0;
         for (int round = 0; round < with.rounds; ++round) {
             figures one;
             bool stop = false;
             jobs.spawn(watch_gaps, std::ref(one.gap), std::cref(stop));
             co_await rf::this_task::yield();
+            const std::uint64_t allocated = figure_line::allocations;
             const auto start = steady::now();
             const auto seen = co_await rf::leakcheck::snapshot();
             stop = true;
+            allocations = static_cast<double>(figure_line::allocations - allocated) /
+                          static_cast<double>(with.tasks);
             one.copied = seen.took();
             one.pause = seen.longest_pause();
             hash = (hash ^ seen.tasks()) * 0x9e37'79b9'7f4a'7c15U;
@@ -98,21 +109,18 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
             all.push_back(one);
             co_await rf::this_task::yield();
         }
-        std::printf("%9.2f ms  %zu tasks copied between turns of the loop\n",
-                    median_of(all, &figures::copied), with.tasks);
-        std::printf("%9.3f ms  longest step of that (worst of all rounds %.3f)\n",
-                    median_of(all, &figures::pause), all.back().pause.count());
-        std::printf("%9.3f ms  longest wait of a task that was ready (worst %.3f)\n",
-                    median_of(all, &figures::gap), all.back().gap.count());
-        std::printf("%9.2f ms  copied and written as a tree (worst %.2f)\n",
-                    median_of(all, &figures::in_all), all.back().in_all.count());
+        std::printf("# %zu tasks\n", with.tasks);
+        print("all tasks copied between turns of the loop", all, &figures::copied, allocations);
+        print("longest step of that", all, &figures::pause);
+        print("longest wait of a task that was ready", all, &figures::gap);
+        print("copied and written as a tree", all, &figures::in_all);
 
         const auto seen = co_await rf::leakcheck::snapshot();
         const auto show = [&](const char* what, auto&& work) {
             const auto start = steady::now();
             const std::size_t bytes = work();
-            std::printf("%9.2f ms  %s, %zu KiB\n", milliseconds(steady::now() - start).count(),
-                        what, bytes / 1024);
+            figure_line::print(what, "ms", {{milliseconds(steady::now() - start).count()}});
+            std::printf("# %zu KiB\n", bytes / 1024);
         };
         show("of that the tree",
              [&] { return size_of(seen, rf::leakcheck::snapshot_format::text); });
@@ -135,6 +143,6 @@ int main(int count, char** arguments) {
         with = {.tasks = 2'000, .rounds = 3};
     std::uint64_t hash = 0;
     const int status = rf::run([&] { return measure(with, hash); });
-    std::printf("hash %016llx\n", static_cast<unsigned long long>(hash));
+    std::printf("# hash %016llx\n", static_cast<unsigned long long>(hash));
     return status;
 }

@@ -3,9 +3,9 @@
 // What a timer costs: armed and cancelled, as nearly all are, and fired. The baseline is
 // std::multimap, the ordered map that a timer queue is written with first.
 //
-// Prints nanoseconds for one timer, the best of some rounds, and a hash that depends on every
-// result.
+// Prints nanoseconds for one timer, and a hash that depends on every result.
 
+#include "figure_line.hpp"
 #include <ringfence/runtime/timer_wheel.hpp>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -81,18 +82,22 @@ private:
     std::vector<std::multimap<instant, std::size_t>::iterator> places_;
 };
 
-/// Nanoseconds for each of `count` things that `work` does, the best of all rounds.
+/// Nanoseconds for each of `count` things that `work` does.
 struct measure {
     const char* what;
-    double best = 1e300;
+    figure_line::figure found{};
 
     template <class Work>
     void round(std::size_t count, Work&& work) {
+        const auto each = static_cast<double>(count);
+        const std::uint64_t allocated = figure_line::allocations;
         const auto start = std::chrono::steady_clock::now();
         work();
         const std::chrono::duration<double, std::nano> spent =
             std::chrono::steady_clock::now() - start;
-        best = std::min(best, spent.count() / static_cast<double>(count));
+        found.allocations = static_cast<double>(figure_line::allocations - allocated) / each;
+        found.system_calls = 0;  // there is nothing that could make one
+        found.values.push_back(spent.count() / each);
     }
 };
 
@@ -153,7 +158,7 @@ void run(const parameters& with) {
         });
     }
     for (const measure& each : {arm, cancel, arm_spread, cancel_shuffled, pair, fire, jump})
-        std::printf("%-9s %8.1f ns  %s\n", Queue::name, each.best, each.what);
+        figure_line::print((std::string(Queue::name) + " " + each.what).c_str(), "ns", each.found);
 }
 
 }  // namespace
@@ -162,9 +167,9 @@ int main(int count, char** arguments) {
     parameters with;
     if (count > 1 && std::string_view(arguments[1]) == "--small")
         with = {.timers = 2'000, .rounds = 2};
-    std::printf("%zu timers, a timer %zu bytes, a wheel %zu bytes\n", with.timers,
+    std::printf("# %zu timers, a timer %zu bytes, a wheel %zu bytes\n", with.timers,
                 sizeof(rf::timer), sizeof(rf::timer_wheel));
     run<wheel_queue>(with);
     run<map_queue>(with);
-    std::printf("hash %016llx\n", static_cast<unsigned long long>(hash));
+    std::printf("# hash %016llx\n", static_cast<unsigned long long>(hash));
 }

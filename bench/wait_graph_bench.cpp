@@ -3,7 +3,9 @@
 // What it costs to find out who waits for whom: tasks in a chain of locks that ends in a cycle, and
 // as many that wait for an event, all of them blocked. The target for 100,000 is 50 ms.
 
+#include "figure_line.hpp"
 #include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/run.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
@@ -17,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -36,13 +39,20 @@ rf::task<> link(rf::sync::mutex& mine, rf::sync::mutex& next) {
 
 rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
 
-double milliseconds_of_graph(const rf::leakcheck::wait_graph_options& options,
-                             std::uint64_t& hash) {
+// Allocations and system calls are those of a blocked task.
+void milliseconds_of_graph(const rf::leakcheck::wait_graph_options& options, std::size_t tasks,
+                           figure_line::figure& found, std::uint64_t& hash) {
+    const auto each = static_cast<double>(tasks);
+    const std::uint64_t allocated = figure_line::allocations;
+    const std::uint64_t entered = rf::loop::here().kernel().enter_count();
     const auto before = steady::now();
     const rf::leakcheck::wait_graph graph(options);
     const std::chrono::duration<double, std::milli> took = steady::now() - before;
     hash = (hash ^ (graph.stuck() * 31 + graph.findings().size())) * 0x9e3779b97f4a7c15U;
-    return took.count();
+    found.values.push_back(took.count());
+    found.allocations = static_cast<double>(figure_line::allocations - allocated) / each;
+    found.system_calls =
+        static_cast<double>(rf::loop::here().kernel().enter_count() - entered) / each;
 }
 
 rf::task<> measure(const parameters& with, std::uint64_t& hash) {
@@ -56,16 +66,17 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
         for (std::size_t i = locks.size(); i < with.tasks; ++i)
             jobs.spawn(wait_for, std::ref(never));
         co_await rf::sleep_for(std::chrono::milliseconds(100));
-        double live = 1e9;
-        double aged = 1e9;
+        figure_line::figure live;
+        figure_line::figure aged;
         rf::leakcheck::wait_graph_options old;
         old.age_max = std::chrono::nanoseconds(1);
         for (int round = 0; round < with.rounds; ++round) {
-            live = std::min(live, milliseconds_of_graph({}, hash));
-            aged = std::min(aged, milliseconds_of_graph(old, hash));
+            milliseconds_of_graph({}, with.tasks, live, hash);
+            milliseconds_of_graph(old, with.tasks, aged, hash);
         }
-        std::printf("%9.2f ms  %zu blocked tasks, half of them in one cycle\n", live, with.tasks);
-        std::printf("%9.2f ms  the same, and the other half judged too old\n", aged);
+        std::printf("# %zu blocked tasks\n", with.tasks);
+        figure_line::print("half of them in one cycle", "ms", std::move(live));
+        figure_line::print("the same, and the others judged too old", "ms", std::move(aged));
         jobs.cancel();
     });
 }
@@ -78,6 +89,6 @@ int main(int count, char** arguments) {
         with = {.tasks = 2'000, .rounds = 2};
     std::uint64_t hash = 0;
     const int status = rf::run([&] { return measure(with, hash); });
-    std::printf("hash %016llx\n", static_cast<unsigned long long>(hash));
+    std::printf("# hash %016llx\n", static_cast<unsigned long long>(hash));
     return status;
 }
