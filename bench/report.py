@@ -34,7 +34,7 @@ EXPLANATIONS = {
              "enters the kernel; rings of another loop's doorbell do not count. `go_` is the same in Go, where that is installed.",
     "resp": "`examples/resp_server` and redis-server driven by redis-benchmark, on the same processor. Processor "
             "time of the server for an operation; the floor is redis-server. System calls are counted by strace in runs of "
-            "their own.",
+            "their own; it slows the server down, which makes its batches larger.",
     "compile": "One file that includes the header and nothing else, optimised as the build is.",
     "scale": "One run each. The curves show whether cost grows with work and no faster.",
     "leakcheck": "The floor is `bare`, a build in which nothing is noted of tasks but what running them needs. `always_on` is "

@@ -112,6 +112,6 @@ def compare(context, kinds, servers, test, depth, operations):
     label = f"{NAMES[test]} -P {depth}"
     for name, values in found.items():
         context.add(Figure.of("resp", f"{label} {name}", "us", values, floor=f"{label} redis",
-                              system_calls=calls_of_one(kinds[name], test, depth, operations // 4),
+                              system_calls=calls_of_one(kinds[name], test, depth, operations // 20),
                               kept=name == "ringfence"))
     progress(f"resp {label}: " + ", ".join(f"{name} {min(values):.3f} us" for name, values in found.items()))
