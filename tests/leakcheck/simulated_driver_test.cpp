@@ -49,8 +49,8 @@ TEST_CASE(
             both.spawn(cancel);
             co_await rf::offload([&] {
                 begun.count_down();
-                std::this_thread::sleep_for(
-                    20ms);  // time of the thread, for the loop to fall asleep
+                for (int i = 0; i < 20'000; ++i)  // while the loop falls asleep
+                    std::this_thread::yield();
             });
         });
     };
