@@ -87,7 +87,8 @@ void buffer_pool::list_resources(const resource_visitor& visit) const {
                    .task_id = nodes_[id].task,
                    .guard = nodes_[id].guard,
                    .function = nullptr,
-                   .opened = nodes_[id].opened});
+                   .opened = nodes_[id].opened,
+                   .stack = owner_.opened_from(resource_kind::ring_buffer, id)});
 }
 
 std::uint16_t buffer_pool::lend() noexcept {

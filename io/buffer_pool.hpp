@@ -118,12 +118,16 @@ public:
     /// Makes a chunk of a booked buffer.
     [[nodiscard]] chunk make_chunk(std::uint16_t id, std::uint32_t offset,
                                    std::uint32_t size) noexcept {
+#if RF_BOOKKEEPING
         if (const rf::detail::task_record* task = rf::detail::slot.current; task != nullptr) {
             nodes_[id].task = task->id;
             nodes_[id].guard = task->guard;
             if (task->leaf != nullptr) nodes_[id].opened = task->leaf->at;
+            if (owner_.watched()) [[unlikely]]
+                owner_.tell_of_opening(resource_kind::ring_buffer, id);
         }
         nodes_[id].out = true;
+#endif
         return {address(id) + offset, size, id, this};
     }
 

@@ -55,6 +55,7 @@ void bubble_run::execute(const std::function<task<>()>& fn, rf::detail::schedule
 void bubble_run::begins(loop& owner) {
     simulated_driver::current()->before_jump = [this, &owner] { return before_jump(owner); };
     owner.set_scheduler(chooser_);
+    owner.keep_openings();  // to the end of the loop
 }
 
 bool bubble_run::idle(loop&) {

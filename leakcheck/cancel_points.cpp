@@ -4,6 +4,7 @@
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 #include <ringfence/leakcheck/detail/injector.hpp>
 #include <ringfence/leakcheck/detail/simulated_request.hpp>
+#include <ringfence/runtime/detail/opcode_name.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
@@ -138,7 +139,7 @@ private:
                         plan.opcode = opcode;
                         plan.code = code;
                         fault(plan, fmt::format("{} number {} failed with {}: ",
-                                                opcode_name(opcode), nth, code));
+                                                rf::detail::opcode_name(opcode), nth, code));
                     }
         if (wants(injection::short_transfer) && reference.transfers != 0)
             for (std::uint32_t nth = 0; nth <= reference.transfers; ++nth) {

@@ -6,6 +6,7 @@
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
+#include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/nursery.hpp>
 
@@ -42,6 +43,14 @@ bool is_inside(std::uint32_t guard, std::uint32_t of) {
 
 void describe_function(std::vector<std::string>& to, const char* function) {
     if (function != nullptr) to.emplace_back(rf::detail::short_name(function));
+}
+
+std::vector<std::string> labels_of(const task_record& task) {
+    std::vector<std::string> all;
+    rf::detail::for_each_label(task.locals, [&](const rf::detail::label_binding& label) {
+        all.push_back(fmt::format("{}={}", label.key, label.value));
+    });
+    return all;
 }
 
 /// Names, lines and functions of the tasks around `task`: those that opened the nurseries it is in.
@@ -88,15 +97,27 @@ private:
         subject.site = rf::detail::to_string(one.opened);
         describe_function(subject.functions, one.function);
         subject.text = to_string(one) + "\n";
+        if (one.stack != nullptr) {
+            subject.labels = one.stack->labels;
+            // Who spawned a task is around it.
+            for (const opening_stack::line& line : one.stack->lines)
+                describe_function(one.kind == resource_kind::task ? subject.ancestors
+                                                                  : subject.functions,
+                                  line.function);
+        }
         const auto found = tasks_.find(one.task_id);
         if (found != tasks_.end()) {
             const task_record& task = *found->second;
             for (const rf::detail::frame* f = task.leaf; f != nullptr; f = f->parent())
                 describe_function(subject.functions, f->created().function_name());
             describe_ancestors(subject, task);
+            // A task has its own labels; what it opened, those of then.
+            if (one.kind == resource_kind::task || one.stack == nullptr)
+                subject.labels = labels_of(task);
             if (one.kind == resource_kind::task)
                 rf::detail::append_async_stack(subject.text, task, 4);
         }
+        subject.text += stack_text(one, 4);
         if (allowed_ != nullptr && allowed_->allows(subject)) return;
         text_ += subject.text;
         if (one.kind == resource_kind::task) left_.insert(one.task_id);
@@ -127,6 +148,7 @@ leak_guard::leak_guard(std::source_location where)
     while (number_ == 0);
     guard_around[number_] = outer_;
     task_->guard = number_;
+    loop::here().keep_openings();
 }
 
 leak_guard::leak_guard(leak_suppressions& allowed, std::source_location where) : leak_guard(where) {
@@ -138,11 +160,12 @@ leak_guard::~leak_guard() {
               "leak_guards of a task are destroyed in the order opposite to that of their making");
     task_->guard = outer_;
     const std::string all = compare(nullptr);
+    const std::string left =
+        checked_ || all.empty() || allowed_ == nullptr ? all : compare(allowed_);
+    loop::here().drop_openings();
     // What is left may have to be told to the guard around this one.
     if (all.empty()) guard_around.erase(number_);
-    if (checked_) return;
-    const std::string left = all.empty() || allowed_ == nullptr ? all : compare(allowed_);
-    if (left.empty()) return;
+    if (checked_ || left.empty()) return;
     ++unchecked;
     std::fprintf(stderr, "ringfence: left behind by the block at %s:\n%s%s",
                  rf::detail::to_string(where_).c_str(), left.c_str(),

@@ -30,8 +30,9 @@ namespace rf::leakcheck {
 /// Operations are not compared, because the kernel lets go of a closed socket a moment later; the
 /// end of the run checks them. A timer counts with the task or scope that it is for.
 ///
-/// Threads: one loop; made and destroyed in one task. Cost: nothing while it lives; at its end
-///   linear in the tasks and descriptors of the loop.
+/// Threads: one loop; made and destroyed in one task. Cost: while it lives, the async stack of
+///   whoever opens something is kept (loop::keep_openings()); at its end linear in the tasks and
+///   descriptors of the loop.
 class leak_guard {
 public:
     explicit leak_guard(std::source_location where = std::source_location::current());

@@ -158,7 +158,11 @@ bool leak_suppressions::matches(const entry& one, const leak_subject& left) {
         return std::ranges::any_of(left.ancestors, [&](const std::string& ancestor) {
             return is_function(ancestor, one.what) || is_site(ancestor, one.what);
         });
-    case way::label: return left.label == one.what;
+    case way::label:
+        return left.label == one.what ||
+               std::ranges::any_of(left.labels, [&](std::string_view label) {
+                   return label == one.what || label.substr(0, label.find('=')) == one.what;
+               });
     case way::existing: return left.task_id != 0 && left.task_id <= one.last_task;
     }
     return false;

@@ -42,13 +42,7 @@ task_profile::task_profile(profile_kind kind, const loop& of, const wait_graph_o
     : kind_(kind), seen_(nullptr) {
     if (kind == profile_kind::fd)
         of.ledger().for_each([&](const descriptor_entry& entry) {
-            descriptors_.push_back({.kind = resource_kind::descriptor,
-                                    .name = entry.kind,
-                                    .number = entry.fd,
-                                    .task_id = entry.task_id,
-                                    .guard = entry.guard,
-                                    .function = entry.function,
-                                    .opened = entry.opened});
+            descriptors_.push_back(entry.as_resource(of));
         });
     if (kind != profile_kind::taskleak) return;
     const wait_graph graph(of, proof);

@@ -88,6 +88,10 @@ void profile_samples::add_task(const task_image& task) {
     if (scope.empty()) scope = nursery_name(image_.scopes[task.home]);
     text_label("scope", scope);
     text_label("name", task.name);
+    for (std::uint32_t i = 0; i < task.labels; ++i) {
+        const rf::detail::label_image& label = image_.labels[task.first_label + i];
+        text_label(label.key, label.value);
+    }
     if (task.cancelled) text_label("cancelled", "yes");
     number_label("task", static_cast<std::int64_t>(task.id), "");
     if (task.state == task_state::waiting) {
@@ -120,11 +124,25 @@ void profile_samples::add_descriptors() {
     for (const resource& one : of_.descriptors()) {
         begin();
         const char* function = one.function != nullptr ? one.function : one.opened.function_name();
-        push_line(short_name(function), one.opened.file_name(), one.opened.line());
+        if (one.stack == nullptr)
+            push_line(short_name(function), one.opened.file_name(), one.opened.line());
+        else
+            push_stack(*one.stack);
         text_label("object", one.name);
         number_label("fd", one.number, "");
         if (one.task_id != 0) number_label("task", static_cast<std::int64_t>(one.task_id), "");
         end(1, 0);
+    }
+}
+
+void profile_samples::push_stack(const opening_stack& stack) {
+    for (const opening_stack::line& line : stack.lines)
+        push_line(short_name(line.function), line.at.file_name(), line.at.line());
+    push_line(short_name(stack.spawned.function_name()), stack.spawned.file_name(),
+              stack.spawned.line());
+    for (const std::string& label : stack.labels) {
+        const std::size_t end = label.find('=');
+        text_label(std::string_view(label).substr(0, end), std::string_view(label).substr(end + 1));
     }
 }
 

@@ -8,8 +8,12 @@
 #include <ringfence/runtime/waiter.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <memory>
 #include <string_view>
+#include <unordered_set>
 
 namespace rf::leakcheck {
 namespace {
@@ -36,23 +40,43 @@ resource from_task(resource_kind kind, const char* name, const task_record& task
         if (kind != resource_kind::task) made.opened = f->at;
         if (!rf::detail::is_library_line(f->at)) break;
     }
+    // It waits, so its stack is still the one that opened what it waits for.
+    if (kind != resource_kind::task) made.stack = rf::detail::stack_of(task);
     return made;
 }
 
-void add_task(std::vector<resource>& to, const task_record& task) {
+/// `asked`: tasks whose requests are in `to` already.
+void add_task(std::vector<resource>& to, const loop& of, const task_record& task,
+              const std::unordered_set<std::uint64_t>& asked) {
     to.push_back(
         from_task(resource_kind::task, task.name() != nullptr ? task.name() : "task", task));
     to.back().number = static_cast<std::int64_t>(task.id);
+    to.back().stack = of.opened_from(resource_kind::task, task.id);
     if (task.state != task_state::waiting) return;
     wait_description wait;
     task.wait->describe(wait);
     const std::string_view kind = wait.kind;
-    if (kind == "io")
+    if (kind == "io" && !asked.contains(task.id))
         to.push_back(from_task(resource_kind::operation, "request of a waiting task", task));
     else if (kind == "sleep" && !wait.owner.empty())  // not one without end
         to.push_back(from_task(resource_kind::timer, "sleep", task));
     else if (kind == "offload")
         to.push_back(from_task(resource_kind::offload_job, "offloaded call", task));
+}
+
+/// The stack of `task` from the function of `opened` out, which stands for where that has come to.
+std::shared_ptr<const opening_stack> stack_below(const task_record& task,
+                                                 std::source_location opened) {
+    const std::shared_ptr<const opening_stack> whole = rf::detail::stack_of(task);
+    if (whole == nullptr) return nullptr;
+    auto made = std::make_shared<opening_stack>(*whole);
+    const auto at = std::ranges::find_if(made->lines, [&](const opening_stack::line& one) {
+        return std::string_view(one.function) == opened.function_name();
+    });
+    if (at == made->lines.end()) return nullptr;  // a helper that is no coroutine opened it
+    at->at = opened;
+    made->lines.erase(made->lines.begin(), at);
+    return made;
 }
 
 void add_deadline(std::vector<resource>& to, const scope_node& scope) {
@@ -64,6 +88,7 @@ void add_deadline(std::vector<resource>& to, const scope_node& scope) {
     if (const task_record* host = scope.host(); host != nullptr) {
         made.task_id = host->id;
         made.guard = host->guard;
+        made.stack = stack_below(*host, scope.opened());
     }
     to.push_back(made);
 }
@@ -71,22 +96,24 @@ void add_deadline(std::vector<resource>& to, const scope_node& scope) {
 }  // namespace
 
 resource_table::resource_table(const loop& of) : counted(of.account()) {
+    std::unordered_set<std::uint64_t> asked;
+    if (of.openings() != nullptr)
+        of.openings()->list_operations([&](const resource& one) {
+            entries.push_back(one);
+            asked.insert(one.task_id);
+        });
     std::vector<const scope_node*> todo{&of.root()};
     while (!todo.empty()) {
         const scope_node* scope = todo.back();
         todo.pop_back();
         add_deadline(entries, *scope);
-        scope->tasks.for_each([&](const task_record& task) { add_task(entries, task); });
+        scope->tasks.for_each([&](const task_record& task) {
+            add_task(entries, of, task, asked);
+        });
         scope->children.for_each([&](const scope_node& child) { todo.push_back(&child); });
     }
     of.ledger().for_each([&](const descriptor_entry& entry) {
-        entries.push_back({.kind = resource_kind::descriptor,
-                           .name = entry.kind,
-                           .number = entry.fd,
-                           .task_id = entry.task_id,
-                           .guard = entry.guard,
-                           .function = entry.function,
-                           .opened = entry.opened});
+        entries.push_back(entry.as_resource(of));
     });
     of.list_resources([&](const resource& one) { entries.push_back(one); });
 }
@@ -114,7 +141,7 @@ std::uint64_t resource_table::total(resource_kind kind) const noexcept {
 std::string resource_table::describe() const {
     std::string text;
     for (const resource& one : entries)
-        text += to_string(one) + "\n";
+        text += to_string(one) + "\n" + stack_text(one, 4);
     for (const resource_kind kind : kinds)
         if (const std::uint64_t named = count(kind), all = total(kind); all > named)
             text += fmt::format("{} more of class {}, held by objects\n", all - named,
@@ -135,6 +162,22 @@ std::string to_string(const resource& one) {
                             rf::detail::short_name(one.function));
     if (one.task_id != 0 && one.kind != resource_kind::task)
         text += fmt::format(" by task {}", one.task_id);
+    return text;
+}
+
+std::string stack_text(const resource& one, int indent) {
+    // A stack of one line is in the first line already.
+    if (one.stack == nullptr || (one.stack->lines.size() < 2 && one.stack->labels.empty()))
+        return {};
+    std::string text =
+        fmt::format("{:{}}{} from{}\n", "", indent,
+                    one.kind == resource_kind::task ? "spawned" : "opened",
+                    one.stack->labels.empty()
+                        ? std::string()
+                        : fmt::format(" (under {})", fmt::join(one.stack->labels, ", ")));
+    for (const opening_stack::line& line : one.stack->lines)
+        text += fmt::format("{:{}}at {} in {}\n", "", indent + 2, rf::detail::to_string(line.at),
+                            rf::detail::short_name(line.function));
     return text;
 }
 

@@ -18,6 +18,10 @@ namespace rf::leakcheck {
 /// scopes whose deadlines they are. What the loop counts beyond those belongs to objects (the
 /// receive request of a socket, the clock of a cache) and is a number without a name here.
 ///
+/// Each also has the async stack that opened it, for a task the one that spawned it: always where a
+/// task waits for it, else if it was opened while loop::keep_openings() was in force, as it is in a
+/// bubble and under a leak_guard. Then operations of objects have names and stacks too.
+///
 /// Reads only. Holds names and lines, but no pointer into the loop that could dangle.
 /// Threads: the loop's. Cost: linear in tasks and scopes; allocates.
 struct resource_table {
@@ -30,11 +34,14 @@ struct resource_table {
     [[nodiscard]] std::uint64_t count(resource_kind kind) const noexcept;
     /// How many of a class the loop counts.
     [[nodiscard]] std::uint64_t total(resource_kind kind) const noexcept;
-    /// One line each, and one for each class of which some are without a name.
+    /// One line each with its stack, and one for each class of which some are without a name.
     [[nodiscard]] std::string describe() const;
 };
 
 /// "descriptor 12 (tcp stream) opened at echo.cpp:9 in serve by task 4"
 [[nodiscard]] std::string to_string(const resource& one);
+/// The stack that opened it, below a headline, all indented; empty if there is no more to it than
+/// to_string() says.
+[[nodiscard]] std::string stack_text(const resource& one, int indent);
 
 }  // namespace rf::leakcheck

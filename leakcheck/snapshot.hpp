@@ -24,7 +24,7 @@ struct snapshot_options {
 
 enum class snapshot_format : std::uint8_t {
     text,    // the scope tree, indented
-    json,    // the same for programs; docs/how-to/snapshots.md has the fields
+    json,    // the same for programs; its fields: docs/how-to/snapshots-and-profiles.md
     folded,  // "a;b;c 12": a line for each stack with its number of tasks, for flame graphs
 };
 

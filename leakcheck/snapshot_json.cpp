@@ -130,6 +130,7 @@ private:
         number("scope", one.scope);
         string("state", state_word(one));
         place("spawned", one.spawned);
+        labels(one);
         flag("service", one.service);
         flag("cancelled", one.cancelled);
         deadline(image_.deadline_of(one));
@@ -148,6 +149,19 @@ private:
             });
         text_ += ']';
         flag("more_frames", more);
+        text_ += '}';
+    }
+
+    void labels(const task_image& one) {
+        if (one.labels == 0) return;
+        key("labels");
+        for (std::uint32_t i = 0; i < one.labels; ++i) {
+            const rf::detail::label_image& label = image_.labels[one.first_label + i];
+            text_ += i == 0 ? "{" : ", ";
+            append_json_string(text_, label.key);
+            text_ += ": ";
+            append_json_string(text_, label.value);
+        }
         text_ += '}';
     }
 

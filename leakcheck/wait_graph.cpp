@@ -8,6 +8,7 @@
 #include <ringfence/runtime/waiter.hpp>
 
 #include <algorithm>
+#include <compare>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -23,6 +24,17 @@ constexpr std::size_t shown_max = 8;  // tasks of one finding, in its text
 
 /// Tasks that wait at one line, with one verdict.
 using site = std::tuple<verdict, const char*, std::uint32_t>;
+
+/// A task that waits, with what orders a finding: who reads it again has left the cache.
+struct suspect {
+    instant since;
+    std::uint64_t number;
+    const task_record* task;
+
+    explicit suspect(const task_record& of)
+        : since(of.wait->since()), number(of.id), task(&of) {}
+    friend auto operator<=>(const suspect&, const suspect&) = default;
+};
 
 /// The scope whose cancel a shield keeps from `task`; null if there is none.
 bool shielded_from_cancel(const task_record& task) {
@@ -44,10 +56,11 @@ public:
     std::vector<wait_finding> run() {
         std::vector<bool> in_cycle(edges_.nodes.size(), false);
         for (const std::vector<std::uint32_t>& cycle : edges_.cycles()) {
-            std::vector<const task_record*> tasks;
+            std::vector<suspect> tasks;
+            tasks.reserve(cycle.size());
             for (const std::uint32_t node : cycle) {
                 in_cycle[node] = true;
-                tasks.push_back(edges_.nodes[node].task);
+                tasks.emplace_back(*edges_.nodes[node].task);
             }
             add(verdict::cycle, tasks);
         }
@@ -55,9 +68,7 @@ public:
             if (edges_.nodes[i].waits && !in_cycle[i]) judge(edges_.nodes[i]);
         tell_behind();
         for (auto& [where, tasks] : sites_) {
-            std::ranges::sort(tasks, [](const task_record* a, const task_record* b) {
-                return std::pair(a->wait->since(), a->id) < std::pair(b->wait->since(), b->id);
-            });
+            std::ranges::sort(tasks);
             add(std::get<verdict>(where), tasks);
         }
         return std::move(findings_);
@@ -106,26 +117,35 @@ private:
     }
     void file(verdict what, const task_record& task) {
         const std::source_location where = rf::detail::user_line(task);
-        sites_[{what, where.file_name(), where.line()}].push_back(&task);
+        const site key{what, where.file_name(), where.line()};
+        // As a rule it is the line of the one before.
+        if (last_site_ == nullptr || last_site_->first != key)
+            last_site_ = &*sites_.try_emplace(key).first;
+        last_site_->second.emplace_back(task);
     }
 
-    void add(verdict what, const std::vector<const task_record*>& tasks) {
+    void add(verdict what, const std::vector<suspect>& tasks) {
         wait_finding& made = findings_.emplace_back();
         made.what = what;
-        made.where = rf::detail::user_line(*tasks.front());
+        made.where = rf::detail::user_line(*tasks.front().task);
         made.tasks.reserve(tasks.size());
         instant youngest = 0;
-        for (const task_record* task : tasks) {
-            made.tasks.push_back(task->id);
-            youngest = std::max(youngest, task->wait->since());
+        for (const suspect& one : tasks) {
+            made.tasks.push_back(one.number);
+            youngest = std::max(youngest, one.since);
         }
         made.age = std::chrono::nanoseconds(now_ - youngest);
         detail::wait_text text(loop_, now_);
         text.begin(what, tasks.size(), made.where);
-        for (std::size_t i = 0; i < std::min(tasks.size(), shown_max); ++i)
-            text.task(*tasks[i], what != verdict::cycle);
+        // A few are shown, and of a long circle the first few tell: describing all would take
+        // longer than the proof.
+        std::vector<const task_record*> some;
+        for (std::size_t i = 0; i < std::min(tasks.size(), 2 * shown_max); ++i)
+            some.push_back(tasks[i].task);
+        for (std::size_t i = 0; i < std::min(some.size(), shown_max); ++i)
+            text.task(*some[i], what != verdict::cycle);
         if (tasks.size() > shown_max) text.more(tasks.size() - shown_max);
-        text.advise(what, tasks);
+        text.advise(what, some);
         made.text = text.take();
     }
 
@@ -135,7 +155,8 @@ private:
     instant now_;
     std::vector<const task_record*> consequences_;
     std::string behind_;
-    std::map<site, std::vector<const task_record*>> sites_;
+    std::map<site, std::vector<suspect>> sites_;
+    std::pair<const site, std::vector<suspect>>* last_site_ = nullptr;  // of sites_
     std::vector<wait_finding> findings_;
 };
 

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <span>
 
 namespace rf::leakcheck::detail {
 namespace {
@@ -79,9 +78,7 @@ std::string_view advice_for(verdict what, const std::vector<const task_record*>&
         if (tasks.size() == 1)
             return "it asks again for what it holds: locks are not recursive; release it first, or "
                    "split the function into one that locks and one that expects the lock";
-        // Of a long circle the first few tell: describing all would take longer than the proof.
-        const auto some = std::span(tasks).first(std::min<std::size_t>(tasks.size(), 16));
-        const bool joins = std::ranges::any_of(some, [](const task_record* task) {
+        const bool joins = std::ranges::any_of(tasks, [](const task_record* task) {
             wait_description wait;
             task->wait->describe(wait);
             return std::string_view(wait.kind) == "join" ||

@@ -20,6 +20,7 @@ void watcher::begins(loop& owner) {
     RF_ASSERT(stalls_ == nullptr && verdicts_ == nullptr && cancels_ == nullptr,
               "a leakcheck::watcher watches one run at a time");
     if (options_.flight_events != 0) owner.record_flight(options_.flight_events);
+    if (options_.opening_stacks) owner.keep_openings();
     if (options_.cancels.sites_max != 0)
         cancels_ = std::make_unique<cancel_monitor>(options_.cancels);
     if (options_.verdicts.interval.count() != 0)
@@ -38,7 +39,8 @@ std::string watcher::held_up(loop& owner) {
     return wait_graph(owner, options_.verdicts.graph).report();
 }
 
-void watcher::ends(loop&) {
+void watcher::ends(loop& owner) {
+    if (options_.opening_stacks) owner.drop_openings();
     stalls_.reset();
     verdicts_.reset();
     cancels_.reset();

@@ -17,6 +17,9 @@ struct watcher_options {
     stall_options stalls{};            // a threshold of zero: no detector
     verdict_watch_options verdicts{};  // an interval of zero: only when something is wrong anyway
     cancel_monitor_options cancels{};  // a sites_max of zero: none
+    /// Keep the async stack of whoever opens something, for reports and profile(fd). An allocation
+    /// or two for each task, request, descriptor and buffer: for services that can afford it.
+    bool opening_stacks = false;
 };
 
 /// All that watches a service in production, with one line in main:

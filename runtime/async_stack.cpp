@@ -2,6 +2,7 @@
 #include <ringfence/runtime/detail/async_stack.hpp>
 
 #include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 
 #include <fmt/format.h>
@@ -59,8 +60,10 @@ std::string age_text(instant span) {
 }
 
 std::string task_text(const task_record& task) {
-    if (task.name() == nullptr) return fmt::format("task {}", task.id);
-    return fmt::format("task {} \"{}\"", task.id, task.name());
+    std::string text = fmt::format("task {}", task.id);
+    if (task.name() != nullptr) text += fmt::format(" \"{}\"", task.name());
+    append_labels(text, task.locals);
+    return text;
 }
 
 }  // namespace rf::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/detail/image_builder.hpp>
 
+#include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/detail/nursery_core.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/loop.hpp>
@@ -191,6 +192,7 @@ void image_builder::copy(const task_record& task) {
     made.guard = task.guard;
     made.spawned = task.spawned();
     made.name = image_->texts.keep(task.name());
+    copy_labels(task, made);
     copy_frames(task, made);
     if (task.state != task_state::waiting) return;
     words_.what.clear();
@@ -207,6 +209,14 @@ void image_builder::copy(const task_record& task) {
     made.owner = image_->texts.keep(words_.owner);
     made.owner_task = words_.owner_task;
     made.cancellable = words_.cancellable;
+}
+
+void image_builder::copy_labels(const task_record& task, task_image& into) {
+    into.first_label = static_cast<std::uint32_t>(image_->labels.size());
+    for_each_label(task.locals, [&](const label_binding& label) {
+        image_->labels.push() = {image_->texts.keep(label.key), image_->texts.keep(label.value)};
+        ++into.labels;
+    });
 }
 
 void image_builder::copy_frames(const task_record& task, task_image& into) {

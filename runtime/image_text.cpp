@@ -143,6 +143,7 @@ private:
         indent(column);
         format("task {}", task.id);
         if (!task.name.empty()) format(" \"{}\"", task.name);
+        write_labels(task);
         if (task.service) text_ += " (service)";
         write_state(task);
         text_ += " (spawned at ";
@@ -163,6 +164,14 @@ private:
         if (!more) return;
         indent(column + 4);
         text_ += "... and more frames\n";
+    }
+
+    void write_labels(const task_image& task) {
+        for (std::uint32_t i = 0; i < task.labels; ++i) {
+            const label_image& label = image_.labels[task.first_label + i];
+            format("{}{}={}", i == 0 ? " {" : ", ", label.key, label.value);
+        }
+        if (task.labels != 0) text_ += '}';
     }
 
     void write_state(const task_image& task) {

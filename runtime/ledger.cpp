@@ -14,6 +14,7 @@ void descriptor_entry::open(int descriptor, const char* what) noexcept {
     loop& owner = loop::here();
     fd = descriptor;
     kind = what;
+#if RF_BOOKKEEPING
     opened = detail::current_line();
     if (const detail::task_record* task = detail::slot.current; task != nullptr) {
         task_id = task->id;
@@ -23,7 +24,10 @@ void descriptor_entry::open(int descriptor, const char* what) noexcept {
             if (opened.line() == 0) opened = leaf->created();  // it has not awaited anything yet
         }
     }
+    if (owner.watched()) [[unlikely]]
+        owner.tell_of_opening(resource_kind::descriptor, number());
     owner.ledger().descriptors_.push_back(*this);
+#endif
     ++owner.counters().descriptors;
 }
 
@@ -31,7 +35,21 @@ void descriptor_entry::close() noexcept {
     if (fd < 0) return;
     fd = -1;
     unlink();
-    --loop::here().counters().descriptors;
+    loop& owner = loop::here();
+    --owner.counters().descriptors;
+    if (owner.watched()) [[unlikely]]
+        owner.tell_of_closing(resource_kind::descriptor, number());
+}
+
+resource descriptor_entry::as_resource(const loop& of) const {
+    return {.kind = resource_kind::descriptor,
+            .name = kind,
+            .number = fd,
+            .task_id = task_id,
+            .guard = guard,
+            .function = function,
+            .opened = opened,
+            .stack = of.opened_from(resource_kind::descriptor, number())};
 }
 
 descriptor_entry::~descriptor_entry() {

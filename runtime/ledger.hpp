@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/resource.hpp>
 
 #include <cstdint>
 #include <source_location>
@@ -9,6 +10,8 @@
 #include <vector>
 
 namespace rf {
+
+class loop;
 
 /// One descriptor that an I/O object holds open: who opened it, and where.
 struct descriptor_entry : detail::list_hook {
@@ -18,13 +21,23 @@ struct descriptor_entry : detail::list_hook {
     std::source_location opened{};   // the co_await or call that opened it
     const char* function = nullptr;  // and the coroutine that line is in
     std::uint32_t guard = 0;         // the innermost leak guard around that task; 0: none
+    // Its async stack is in loop::openings(), where that is kept.
 
     /// Enters the calling thread's ledger, naming the current task and its line.
     void open(int descriptor, const char* what) noexcept;
     /// Leaves it. The descriptor itself is the caller's to close.
     void close() noexcept;
     [[nodiscard]] bool is_open() const noexcept { return fd >= 0; }
+    /// As what a leak report or a profile shows; `of` is the loop that it is open on.
+    [[nodiscard]] resource as_resource(const loop& of) const;
     ~descriptor_entry();
+
+private:
+    /// Tells it from others in openings: descriptors' own numbers come again before a ring closes
+    /// them.
+    [[nodiscard]] std::uint64_t number() const noexcept {
+        return reinterpret_cast<std::uint64_t>(this);
+    }
 };
 
 /// The descriptors that a loop's objects hold open, oldest first.

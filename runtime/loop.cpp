@@ -77,6 +77,8 @@ void loop::turn(bool may_sleep) noexcept {
         // In bounded batches: thousands of deadlines at once submit thousands of cancels.
         (void)timers_.fire_due(now_, limits_.timers_max);
     }
+    if (watched_ && flight_ != nullptr) [[unlikely]]
+        flight_->settle();
 
     if (has_ready()) {
         // Something can run: look at the kernel without sleeping, and only when there is a reason.

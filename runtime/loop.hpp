@@ -4,6 +4,7 @@
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/noted.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/detail/registry.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
@@ -209,7 +210,7 @@ public:
     /// Keeps the last `events` events from now on; 0: none any more.
     void record_flight(std::size_t events) {
         flight_ = events != 0 ? std::make_unique<flight_recorder>(events) : nullptr;
-        watched_ = flight_ != nullptr || unwind_watch_ != nullptr;
+        look_who_watches();
     }
     /// Null unless record_flight() was called.
     [[nodiscard]] flight_recorder* flight() const noexcept { return flight_.get(); }
@@ -220,8 +221,41 @@ public:
 
     /// `watch` hears of cancelled tasks from now on; null: nobody does. Returns who did.
     detail::unwind_watch* watch_unwinding(detail::unwind_watch* watch) noexcept {
-        watched_ = flight_ != nullptr || watch != nullptr;
-        return std::exchange(unwind_watch_, watch);
+        detail::unwind_watch* const before = std::exchange(unwind_watch_, watch);
+        look_who_watches();
+        return before;
+    }
+
+    /// Keeps the async stack of whoever opens something, until drop_openings(); calls nest. Leak
+    /// guards and bubbles ask for it, a watcher where it is told to. With it a task, a request, a
+    /// descriptor and a buffer in use cost an allocation or two each; without, nothing but the
+    /// branch at watched().
+    void keep_openings() {
+        if (openings_kept_++ == 0) openings_ = std::make_unique<detail::openings>();
+        look_who_watches();
+    }
+    void drop_openings() noexcept {
+        if (--openings_kept_ == 0) openings_ = nullptr;
+        look_who_watches();
+    }
+    /// Null unless keep_openings() was called.
+    [[nodiscard]] detail::openings* openings() const noexcept { return openings_.get(); }
+
+    /// Whether anybody wants to hear what tasks do, open and ask of the kernel. One load.
+    [[nodiscard]] bool watched() const noexcept { return watched_; }
+    /// To be called where watched(), when the calling task has opened a thing of this class and
+    /// number, or it is closed. A `line` stands in for the one that the task is at.
+    void tell_of_opening(resource_kind kind, std::uint64_t number,
+                         std::source_location line = {}) noexcept {
+        if (openings_ != nullptr) openings_->note(kind, number, line);
+    }
+    /// Who opened it, as far as that was kept; may be null.
+    [[nodiscard]] std::shared_ptr<const opening_stack> opened_from(resource_kind kind,
+                                                                   std::uint64_t number) const {
+        return openings_ != nullptr ? openings_->find(kind, number) : nullptr;
+    }
+    void tell_of_closing(resource_kind kind, std::uint64_t number) noexcept {
+        if (openings_ != nullptr) openings_->forget(kind, number);
     }
 
     /// Who looks into the run; null: nobody.
@@ -246,6 +280,9 @@ private:
     friend struct detail::registry_access;
     static constexpr std::uint32_t lonely_enough = 8;
 
+    void look_who_watches() noexcept {
+        watched_ = flight_ != nullptr || unwind_watch_ != nullptr || openings_ != nullptr;
+    }
     void run_ready() noexcept;
     void run_chosen();
     void run_task(detail::task_record& task) noexcept;
@@ -283,9 +320,11 @@ private:
     detail::scheduler* scheduler_ = nullptr;
     std::unique_ptr<flight_recorder> flight_;
     detail::unwind_watch* unwind_watch_ = nullptr;
+    std::unique_ptr<detail::openings> openings_;
+    std::uint32_t openings_kept_ = 0;  // who asked for them
     std::uint64_t ended_ = 0;    // with a recorder: the task that ended last
     std::uint64_t resumes_ = 0;  // times two: what beat_ is while a task runs
-    bool watched_ = false;       // by a recorder or an unwind_watch
+    bool watched_ = false;       // by a recorder, an unwind_watch, or for openings_
     std::atomic<std::uint64_t> beat_{1};
     timer_wheel timers_;
     inbox inbox_;

@@ -64,14 +64,9 @@ protected:
     [[nodiscard]] io_uring_sqe& submit() noexcept {
         RF_ASSERT(outstanding_ == 0, "an operation was submitted while it is still outstanding");
         loop& owner = *detail::slot.owner;
-        io_uring_sqe& sqe = owner.kernel().next_sqe();
-        outstanding_ = 1;
-        cancel_sent_ = false;
-        ++owner.counters().operations;
-        ++owner.counters().operations_started;
-        sqe.user_data = reinterpret_cast<std::uint64_t>(this) |
-                        static_cast<std::uint64_t>(completion_tag::operation);
-        return sqe;
+        if (owner.watched()) [[unlikely]]
+            return submit_watched(owner);
+        return take_entry(owner);
     }
 
     /// One completion of the request. `flags` has IORING_CQE_F_MORE if more will come.
@@ -82,6 +77,19 @@ protected:
     virtual void on_retired() noexcept = 0;
 
 private:
+    [[nodiscard]] io_uring_sqe& take_entry(loop& owner) noexcept {
+        io_uring_sqe& sqe = owner.kernel().next_sqe();
+        outstanding_ = 1;
+        cancel_sent_ = false;
+        ++owner.counters().operations;
+        ++owner.counters().operations_started;
+        sqe.user_data = reinterpret_cast<std::uint64_t>(this) |
+                        static_cast<std::uint64_t>(completion_tag::operation);
+        return sqe;
+    }
+    [[nodiscard]] io_uring_sqe& submit_watched(loop& owner) noexcept;
+    void tell_of_completion(loop& owner, const completion& cqe) const noexcept;
+
     std::uint16_t outstanding_ = 0;  // the request, and a cancel of it
     bool cancel_sent_ = false;
 };
@@ -92,6 +100,8 @@ inline void operation::dispatch(loop& owner, const completion& cqe) noexcept {
     auto* target = reinterpret_cast<operation*>(cqe.user_data & ~completion_tag_mask);
     RF_ASSERT(target != nullptr, "the kernel reported the completion of an unknown request");
     const auto tag = static_cast<completion_tag>(cqe.user_data & completion_tag_mask);
+    if (owner.watched()) [[unlikely]]
+        target->tell_of_completion(owner, cqe);
     if (tag == completion_tag::operation) {
         target->on_completion(cqe.res, cqe.flags);
         if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;

@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <source_location>
+#include <string>
+#include <vector>
 
 namespace rf {
 
@@ -21,6 +24,17 @@ enum class resource_kind : std::uint8_t {
 };
 [[nodiscard]] const char* to_string(resource_kind kind) noexcept;
 
+/// The async stack of a task as it was when the task opened something.
+struct opening_stack {
+    struct line {
+        std::source_location at;  // a co_await; for what is spawned, that call
+        const char* function;     // the coroutine that it is in
+    };
+    std::vector<line> lines;       // innermost first; of the user's alone, unless there are none
+    std::source_location spawned;  // the line that started the task
+    std::vector<std::string> labels;  // "tenant=7": what was in force; see with_label()
+};
+
 /// One thing that a loop has in hand, and who opened it, as far as that is known.
 struct resource {
     resource_kind kind = resource_kind::task;
@@ -30,6 +44,8 @@ struct resource {
     std::uint32_t guard = 0;         // of the innermost leak guard that task was under; 0: none
     const char* function = nullptr;  // where it was opened; null: unknown
     std::source_location opened{};
+    /// The async stack that opened it; null where it was not kept: see loop::keep_openings().
+    std::shared_ptr<const opening_stack> stack{};
 };
 
 using resource_visitor = std::function<void(const resource&)>;

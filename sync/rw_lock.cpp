@@ -26,8 +26,22 @@ void rw_lock::describe(wait_description& out, bool exclusive) const {
                                 locked_at_.file_name(), locked_at_.line());
         out.owner_task = writer_;
     } else {
-        out.owner = fmt::format("its {} readers", readers_);
+        out.owner_task = only_reader();
+        out.owner = out.owner_task != 0 ? fmt::format("task {}, its only reader", out.owner_task)
+                                        : fmt::format("its {} readers", readers_);
     }
+}
+
+void rw_lock::tell_owners(wait_owners& out, const place& waiting) noexcept {
+    auto& oldest = static_cast<place&>(waiters_.front());
+    if (writer_ != 0)
+        out.holder(writer_);
+    else if (&oldest != &waiting)
+        out.task(oldest.task_id());  // in line before it
+    else if (only_reader() != 0)
+        out.holder(only_reader());
+    else
+        out.anybody();  // of its readers
 }
 
 void rw_lock::refuse_destruction() const noexcept {

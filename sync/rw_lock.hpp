@@ -98,8 +98,13 @@ private:
             ++exclusive_;
         } else {
             ++readers_;
+            readers_sum_ += task;
             ++shared_;
         }
+    }
+    /// The task that has the one shared guard; 0 if there is not just one.
+    [[nodiscard]] std::uint64_t only_reader() const noexcept {
+        return readers_ == 1 ? readers_sum_ : 0;
     }
     [[nodiscard]] bool take(bool exclusive, std::source_location where) noexcept {
         if (!free_for(exclusive) || !waiters_.empty()) return false;
@@ -110,13 +115,15 @@ private:
         writer_ = 0;
         if (!waiters_.empty()) admit();
     }
-    void unlock_shared() noexcept {
+    void unlock_shared(std::uint64_t task) noexcept {
+        readers_sum_ -= task;
         if (--readers_ == 0 && !waiters_.empty()) admit();
     }
     template <class Guard>
     [[nodiscard]] Guard held() noexcept {
         return Guard(*this);
     }
+    void tell_owners(wait_owners& out, const place& waiting) noexcept;
     void admit() noexcept;
     void describe(wait_description& out, bool exclusive) const;
     [[noreturn, gnu::cold]] void refuse_destruction() const noexcept;
@@ -125,6 +132,7 @@ private:
     detail::wait_queue waiters_;
     std::uint64_t writer_ = 0;  // no readers then
     std::size_t readers_ = 0;   // no writer then
+    std::uint64_t readers_sum_ = 0;  // of their tasks' numbers: names the last one
     std::source_location locked_at_;
     std::uint64_t exclusive_ = 0;
     std::uint64_t shared_ = 0;
@@ -152,22 +160,38 @@ private:
 
 /// Holds an rw_lock together with other readers, until destroyed. Moves; a moved-from guard holds
 /// nothing.
-class [[nodiscard]] shared_guard : public detail::held<shared_guard, rw_lock> {
+class [[nodiscard]] shared_guard {
 public:
     static constexpr bool exclusive = false;
 
     shared_guard() noexcept = default;
+    shared_guard(shared_guard&& other) noexcept
+        : lock_(std::exchange(other.lock_, nullptr)), task_(other.task_) {}
+    shared_guard& operator=(shared_guard&& other) noexcept {
+        shared_guard old(std::move(*this));
+        lock_ = std::exchange(other.lock_, nullptr);
+        task_ = other.task_;
+        return *this;
+    }
+    ~shared_guard() {
+        if (lock_ != nullptr) lock_->unlock_shared(task_);
+    }
+    [[nodiscard]] explicit operator bool() const noexcept { return lock_ != nullptr; }
 
     /// Unlocks now. A guard that holds no lock aborts, and says at which line.
     void unlock(std::source_location where = std::source_location::current()) noexcept {
-        give_back_now("a shared_guard was unlocked that holds no rw_lock", where);
+        if (lock_ == nullptr) [[unlikely]]
+            detail::refuse_give_back("a shared_guard was unlocked that holds no rw_lock", where);
+        std::exchange(lock_, nullptr)->unlock_shared(task_);
     }
 
 private:
     friend class rw_lock;
-    friend class detail::held<shared_guard, rw_lock>;
-    using held::held;
-    static void give_back(rw_lock& lock) noexcept { lock.unlock_shared(); }
+    explicit shared_guard(rw_lock& lock) noexcept
+        : lock_(&lock), task_(rf::detail::slot.current->id) {}
+
+    rw_lock* lock_ = nullptr;
+    std::uint64_t task_ = 0;  // that locked it
 };
 
 // Implementation
@@ -189,7 +213,7 @@ public:
     void on_removed() noexcept override { lock_->admit(); }
     void describe(wait_description& out) const override { lock_->describe(out, Guard::exclusive); }
     void owners(wait_owners& out) const override {
-        lock_->writer_ != 0 ? out.holder(lock_->writer_) : out.anybody();  // of its readers
+        lock_->tell_owners(out, *this);
     }
 
 private:

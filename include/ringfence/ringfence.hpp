@@ -66,6 +66,7 @@
 #include <ringfence/runtime/from_callback.hpp>
 #include <ringfence/runtime/inbox.hpp>
 #include <ringfence/runtime/join_handle.hpp>
+#include <ringfence/runtime/labels.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/losers.hpp>

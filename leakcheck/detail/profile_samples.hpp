@@ -73,6 +73,7 @@ private:
     void add_task(const rf::detail::task_image& task);
     void add_deadlines();
     void add_descriptors();
+    void push_stack(const opening_stack& stack);
     void add_rest(std::uint64_t counted, std::string_view words);
 
     void begin();

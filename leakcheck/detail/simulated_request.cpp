@@ -2,6 +2,7 @@
 #include <ringfence/leakcheck/detail/simulated_request.hpp>
 
 #include <ringfence/runtime/assert.hpp>
+#include <ringfence/runtime/detail/opcode_name.hpp>
 #include <ringfence/runtime/uring_constants.hpp>
 
 #include <fmt/format.h>
@@ -37,7 +38,8 @@ void simulated_request::touch_memory() const noexcept {
 }
 
 std::string simulated_request::describe() const {
-    std::string text = fmt::format("{} user_data {:#x}", opcode_name(sqe->opcode), sqe->user_data);
+    std::string text = fmt::format("{} user_data {:#x}",
+                                   rf::detail::opcode_name(sqe->opcode), sqe->user_data);
     if (object != nullptr) text += fmt::format(" on descriptor {} ({})", sqe->fd, object->kind());
     switch (now) {
     case state::due: return text + fmt::format(", due at {} ns", at);
@@ -48,33 +50,27 @@ std::string simulated_request::describe() const {
     return text;
 }
 
-namespace {
-constexpr const char* unknown = "unknown request";
-}
-
-bool is_simulated(std::uint8_t opcode) noexcept { return opcode_name(opcode) != unknown; }
-
-const char* opcode_name(std::uint8_t opcode) noexcept {
+bool is_simulated(std::uint8_t opcode) noexcept {
     switch (opcode) {
-    case IORING_OP_NOP: return "nop";
-    case IORING_OP_READ: return "read";
-    case IORING_OP_READV: return "readv";
-    case IORING_OP_WRITE: return "write";
-    case IORING_OP_WRITEV: return "writev";
-    case IORING_OP_FSYNC: return "fsync";
-    case IORING_OP_FALLOCATE: return "fallocate";
-    case IORING_OP_POLL_ADD: return "poll";
-    case IORING_OP_RECV: return "recv";
-    case IORING_OP_RECVMSG: return "recvmsg";
-    case IORING_OP_SEND: return "send";
-    case IORING_OP_SENDMSG: return "sendmsg";
-    case IORING_OP_ACCEPT: return "accept";
-    case IORING_OP_CONNECT: return "connect";
-    case IORING_OP_SHUTDOWN: return "shutdown";
-    case IORING_OP_CLOSE: return "close";
-    case IORING_OP_TIMEOUT: return "timeout";
-    case IORING_OP_ASYNC_CANCEL: return "cancel";
-    default: return unknown;
+    case IORING_OP_NOP:
+    case IORING_OP_READ:
+    case IORING_OP_READV:
+    case IORING_OP_WRITE:
+    case IORING_OP_WRITEV:
+    case IORING_OP_FSYNC:
+    case IORING_OP_FALLOCATE:
+    case IORING_OP_POLL_ADD:
+    case IORING_OP_RECV:
+    case IORING_OP_RECVMSG:
+    case IORING_OP_SEND:
+    case IORING_OP_SENDMSG:
+    case IORING_OP_ACCEPT:
+    case IORING_OP_CONNECT:
+    case IORING_OP_SHUTDOWN:
+    case IORING_OP_CLOSE:
+    case IORING_OP_TIMEOUT:
+    case IORING_OP_ASYNC_CANCEL: return true;
+    default: return false;
     }
 }
 

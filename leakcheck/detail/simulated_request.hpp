@@ -50,7 +50,6 @@ struct simulated_request {
     [[nodiscard]] std::string describe() const;
 };
 
-[[nodiscard]] const char* opcode_name(std::uint8_t opcode) noexcept;
 /// Whether there is more to that opcode than EINVAL.
 [[nodiscard]] bool is_simulated(std::uint8_t opcode) noexcept;
 

@@ -16,6 +16,7 @@ namespace rf::leakcheck::detail {
 struct wait_edges {
     struct node {
         const rf::detail::task_record* task = nullptr;  // null: a group
+        std::uint64_t number = 0;                       // the task's
         std::uint32_t first = 0;                        // its edges, in `targets`
         std::uint32_t last = 0;
         bool waits = false;

@@ -22,7 +22,7 @@ public:
     /// A task that waits: for what, since when, its stack; and its owner's, if `with_owner`.
     void task(const rf::detail::task_record& subject, bool with_owner);
     void more(std::size_t count);
-    /// One line of advice for the class of the finding.
+    /// One line of advice for the class of the finding; of many tasks the first few.
     void advise(verdict what, const std::vector<const rf::detail::task_record*>& tasks);
 
     [[nodiscard]] std::string take() { return std::move(text_); }

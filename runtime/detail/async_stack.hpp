@@ -20,7 +20,7 @@ void append_async_stack(std::string& text, const task_record& task, int indent);
 /// "250 ms", "3.2 s".
 [[nodiscard]] std::string age_text(instant span);
 
-/// "task 7 "name"".
+/// "task 7 "name" {tenant=7}".
 [[nodiscard]] std::string task_text(const task_record& task);
 
 }  // namespace rf::detail

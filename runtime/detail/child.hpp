@@ -120,6 +120,8 @@ void launch(task_record& record, promise<T>* root, nursery_core& home, scope_nod
     scope.admit(record);
     home.child_started(service);
     owner.push_ready(record);
+    if (owner.watched()) [[unlikely]]
+        owner.tell_of_opening(resource_kind::task, record.id, where);
 }
 
 /// Allocates a child and calls its function; if either throws, nothing has started.

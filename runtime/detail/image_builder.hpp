@@ -46,6 +46,7 @@ private:
     void enter(const scope_node* scope);
     void step();
     void copy(const task_record& task);
+    void copy_labels(const task_record& task, task_image& into);
     void copy_frames(const task_record& task, task_image& into);
     [[nodiscard]] std::uint32_t place_of(const scope_node& scope);
     [[nodiscard]] bool is_new(std::uint64_t id) noexcept;

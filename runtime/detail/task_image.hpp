@@ -40,6 +40,12 @@ struct frame_image {
     std::source_location created;
 };
 
+/// A label that was in force in a task; see with_label().
+struct label_image {
+    std::string_view key;
+    std::string_view value;
+};
+
 /// A task as it was seen.
 struct task_image {
     std::uint64_t id = 0;
@@ -53,6 +59,8 @@ struct task_image {
     bool frames_cut = false;        // there are more, further out
     std::uint16_t frames = 0;       // innermost first
     std::uint32_t first_frame = 0;  // in loop_image::frames
+    std::uint32_t labels = 0;       // innermost first
+    std::uint32_t first_label = 0;  // in loop_image::labels
     std::uint32_t guard = 0;
     std::source_location spawned;
     std::string_view name;
@@ -75,6 +83,7 @@ struct loop_image {
     block_list<scope_image> scopes;
     block_list<task_image> tasks;
     block_list<frame_image> frames;
+    block_list<label_image> labels;
     text_store texts;
 
     /// The earliest deadline that stands over a task; instant_never if there is none.

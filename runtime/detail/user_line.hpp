@@ -7,8 +7,12 @@
 
 namespace rf::detail {
 
-/// Whether a line is the library's own: such a line tells a user nothing.
+/// Whether a line is the library's own, or the standard library's: such a line tells a user nothing.
 [[nodiscard]] bool is_library_line(const std::source_location& line) noexcept;
+
+/// Whether it is the standard library's: so the default argument of a constructor says that is
+/// called by std::make_shared and its like.
+[[nodiscard]] bool is_standard_library_line(const std::source_location& line) noexcept;
 
 /// The line of the user's that `task` is at: its innermost co_await outside the library. Before the
 /// first, the beginning of the coroutine; where all is the library's, the line that spawned it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/sync/detail/wait_queue.hpp>
 
+#include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/sync/detail/held.hpp>
 
 #include <fmt/format.h>
@@ -12,6 +13,8 @@
 namespace rf::sync::detail {
 
 std::string identity::text() const {
+    if (rf::detail::is_standard_library_line(made))
+        return fmt::format("{} made by a function of the standard library", kind);
     return fmt::format("{} made at {}:{}", kind, made.file_name(), made.line());
 }
 

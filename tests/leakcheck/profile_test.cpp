@@ -2,8 +2,8 @@
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/profile.hpp>
-#include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/ledger.hpp>
+#include <ringfence/runtime/labels.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>
@@ -17,11 +17,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <protozero/pbf_reader.hpp>
-#include <stdexcept>
 #include <string>
 #include <vector>
 #include <zlib.h>
@@ -337,46 +336,38 @@ TEST_CASE("profile: kinds have names, and names kinds") {
     CHECK_FALSE(rf::leakcheck::profile_kind_named("heap").has_value());
 }
 
-TEST_CASE("profile: without a loop it is refused with one sentence") {
-    const task_profile none = profile_now(profile_kind::task);
-    CHECK(has(std::string(none.refusal()), "taken on the thread of its loop"));
-    CHECK_THROWS_AS((void)none.encode(), std::runtime_error);
-}
-
-TEST_CASE("profile: written to a full disk, it says so in one sentence") {
+TEST_CASE("profile: the labels of a task are labels of its samples") {
     run_sim([]() -> rf::task<> {
-        const task_profile seen = profile_now(profile_kind::task);
-        std::string said;
-        try {
-            seen.write("/dev/full");
-        } catch (const rf::io_error& error) {
-            said = error.what();
-        }
-        CHECK(said == "write /dev/full: No space left on device (ENOSPC): the report is not "
-                      "complete: free some space, or write it elsewhere");
-        CHECK(std::filesystem::exists("/dev/full"));
-        said.clear();
-        try {
-            seen.write("/nowhere/at/all");
-        } catch (const rf::io_error& error) {
-            said = error.what();
-        }
-        CHECK(said == "open /nowhere/at/all: No such file or directory (ENOENT)");
-        co_return;
+        rf::sync::event never;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            const auto work = [&] { return handle(never); };
+            jobs.spawn([&] { return rf::with_label("tenant", "7", work); });
+            jobs.spawn(handle, std::ref(never));
+            co_await rf::this_task::yield();
+            const decoded seen = decode(co_await profile(profile_kind::block));
+            CHECK(seen.with("tenant", "7") == 1);
+            CHECK(seen.with("name", "peer") == 2);
+            jobs.cancel();
+        });
     });
 }
 
-#elif RF_EXCEPTIONS
-
-#include <stdexcept>
-
-TEST_CASE("profile: where it was left out of the build, it says what to install") {
-    rf::test::run_sim([]() -> rf::task<> {
-        const auto seen = rf::leakcheck::profile_now(rf::leakcheck::profile_kind::task);
-        CHECK_FALSE(rf::leakcheck::task_profile::available());
-        CHECK_THROWS_WITH_AS((void)seen.encode(), doctest::Contains("-Dprofile=enabled"),
-                             std::runtime_error);
-        co_return;
+TEST_CASE("profile: of descriptors has the whole stack where openings are kept") {
+    rf::test::run_real([]() -> rf::task<> {
+        rf::loop::here().keep_openings();
+        std::optional<rf::io::tcp_listener> kept;
+        const auto open = [&]() -> rf::task<> {
+            co_await rf::this_task::yield();
+            kept.emplace(rf::io::tcp_listener::bind({"127.0.0.1", 0}));
+        };
+        const auto set_up = [&]() -> rf::task<> { co_await open(); };
+        co_await rf::with_label("tenant", "7", set_up);
+        const decoded files = decode(co_await profile(profile_kind::fd));
+        REQUIRE(files.samples.size() == 1);
+        CHECK(files.samples[0].stack.size() >= 4);  // both, this one, and who spawned it
+        CHECK(files.with("tenant", "7") == 1);
+        kept.reset();
+        rf::loop::here().drop_openings();
     });
 }
 

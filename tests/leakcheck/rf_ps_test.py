@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """rf-ps and the script for gdb: what they show of a process and of a core, and how they refuse."""
 
+import ctypes
+import errno
 import os
 import pathlib
 import random
@@ -10,6 +12,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -43,6 +46,24 @@ TIMEOUT = line_of("co_await rf::with_timeout")
 SPAWN_ORDERS = line_of("workers.spawn(serve_orders")
 AGE = r"(?:\d{1,2}\.\d s|\d+ ms)"  # a minute and more would be that of something else
 SLEEP = line_of("co_await rf::sleep_for(1h)")
+
+
+YOURS_AND_CLOSED = r"is yours, but the kernel does not let you read it: run rf-ps as root, with the capability " \
+                   r"SYS_PTRACE, or after `sysctl kernel\.yama\.ptrace_scope=0`; programs that changed their user are " \
+                   r"closed to all but root"
+
+
+def forbid_reading_others():
+    """From now on process_vm_readv answers EPERM, as it does under kernel.yama.ptrace_scope=1."""
+    number = {"x86_64": 310, "aarch64": 270}[os.uname().machine]
+    load_number, equal, answer = 0x20, 0x15, 0x06  # of a program for the kernel's filter of system calls
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
+    steps = [(load_number, 0, 0, 0), (equal, 0, 1, number), (answer, 0, 0, refuse), (answer, 0, 0, allow)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, program, 0, 0) != 0:  # no new privileges; the filter
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def rf_ps(*arguments, **options):
@@ -343,6 +364,29 @@ class Refusals(Case):
             self.assertEqual(done.returncode, 0)
             self.assertRegex(done.stdout, r"processes that you may not read: \d+; run rf-ps as root to see all, or "
                                           r"`rf-ps <pid>` to be told why\n\Z")
+
+
+    def test_one_that_is_closed_to_its_own_user(self):
+        """As programs are that have changed their user."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can be two users")
+        copy = self.folder / "rf-ps"
+        shutil.copy(RF_PS, copy)
+        self.folder.chmod(0o755)
+        closes_itself = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0); print('closed', flush=True); time.sleep(600)"
+        as_nobody = {"user": NOBODY, "extra_groups": [], "cwd": "/"}
+        with subprocess.Popen(["/usr/bin/python3", "-c", closes_itself], stdout=subprocess.PIPE, text=True,
+                              **as_nobody) as closed:
+            try:
+                self.assertEqual(closed.stdout.readline(), "closed\n")
+                self.refused(rf_ps(closed.pid, program=copy, **as_nobody), rf"process {closed.pid} {YOURS_AND_CLOSED}")
+            finally:
+                closed.kill()
+
+    def test_what_ptrace_scope_forbids(self):
+        with Stuck() as stuck:
+            done = rf_ps("--tree", stuck.pid, preexec_fn=forbid_reading_others)
+            self.refused(done, rf"process {stuck.pid} \(\S*\) {YOURS_AND_CLOSED}")
 
 
 @unittest.skipIf(shutil.which("gdb") is None, "gdb is not installed")

@@ -8,12 +8,16 @@
 #include <ringfence/runtime/with_nursery.hpp>
 #include <ringfence/sync/event.hpp>
 #include <ringfence/sync/mutex.hpp>
+#include <ringfence/sync/rw_lock.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using rf::leakcheck::verdict;
@@ -45,6 +49,24 @@ rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
 
 rf::task<> keep_guard(rf::sync::mutex& wanted, rf::sync::mutex_guard& kept) {
     kept = co_await wanted.lock();
+}
+
+rf::task<> read_twice(rf::sync::rw_lock& table) {
+    auto once = co_await table.lock_shared();
+    co_await rf::sleep_for(100ms);
+    auto again = co_await table.lock_shared();  // behind a writer that came between
+}
+rf::task<> read_then_write(rf::sync::rw_lock& table) {
+    auto reading = co_await table.lock_shared();
+    auto writing = co_await table.lock();
+}
+rf::task<> write_later(rf::sync::rw_lock& table) {
+    co_await rf::sleep_for(50ms);
+    auto writing = co_await table.lock();
+}
+rf::task<> read_and_sleep(rf::sync::rw_lock& table, std::chrono::seconds how_long) {
+    auto reading = co_await table.lock_shared();
+    co_await rf::sleep_for(how_long);
 }
 
 /// Spawns tasks with `start` and looks at the graph a second later; then all are cancelled.
@@ -289,4 +311,50 @@ TEST_CASE("wait_graph: a shield that keeps a cancel out for long is named") {
             co_await rf::sleep_for(10s);  // the scope has to outlive its run
         });
     });
+}
+
+TEST_CASE("wait_graph: a reader that locks again behind a writer is in a proven cycle with it") {
+    rf::sync::rw_lock table;
+    look_at(
+        [&](rf::nursery& jobs) {
+            jobs.spawn(read_twice, std::ref(table));   // task 2
+            jobs.spawn(write_later, std::ref(table));  // task 3
+        },
+        [] {
+            const wait_graph graph;
+            REQUIRE(count_of(graph, verdict::cycle) == 1);
+            CHECK(graph.findings()[0].tasks == std::vector<std::uint64_t>{2, 3});
+            CHECK(has(graph.report(), "to be woken by task 2, its only reader"));
+        });
+}
+
+TEST_CASE("wait_graph: a reader that asks to write waits for itself") {
+    rf::sync::rw_lock table;
+    look_at([&](rf::nursery& jobs) { jobs.spawn(read_then_write, std::ref(table)); },
+            [] { CHECK(count_of(wait_graph(), verdict::cycle) == 1); });
+}
+
+TEST_CASE("wait_graph: of several readers, or one that goes on, nothing is proven") {
+    rf::sync::rw_lock table;
+    look_at(
+        [&](rf::nursery& jobs) {
+            jobs.spawn(read_and_sleep, std::ref(table), 100s);
+            jobs.spawn(read_and_sleep, std::ref(table), 200s);
+            jobs.spawn(write_later, std::ref(table));
+            jobs.spawn(read_then_write, std::ref(table));
+        },
+        [] { CHECK(wait_graph().findings().empty()); });
+    // The one that came last has gone: the one that is left is named, not it.
+    look_at(
+        [&](rf::nursery& jobs) {
+            jobs.spawn(read_and_sleep, std::ref(table), 100s);  // task 2
+            jobs.spawn([&]() -> rf::task<> { auto brief = co_await table.lock_shared(); });
+            jobs.spawn(write_later, std::ref(table));
+        },
+        [] {
+            CHECK(wait_graph().findings().empty());
+            wait_graph_options all;
+            all.age_max = 1ns;
+            CHECK(has(wait_graph(all).report(), "to be woken by task 2, its only reader"));
+        });
 }

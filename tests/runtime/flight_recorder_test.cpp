@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
+#include <ringfence/io/pipe.hpp>
 #include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,6 +75,61 @@ TEST_CASE("flight_recorder: a task's life is on record, with the lines that it w
         CHECK(lines.front() == here + 2);
         CHECK(cancels == 1);
     });
+}
+
+TEST_CASE("flight_recorder: requests are on record with their answers, and who called one back") {
+    rf::test::sim_options options;
+    options.run.flight_events = 256;
+    rf::test::run_sim(options, []() -> rf::task<> {
+        rf::io::pipe_ends ends = rf::io::make_pipe();
+        co_await ends.writer.write_all(std::as_bytes(std::span("abc", 3)));
+        const auto read = [&]() -> rf::task<> {
+            auto chunk = co_await ends.reader.read();
+            CHECK(chunk->size() == 3);
+            chunk = co_await ends.reader.read();
+        };
+        (void)co_await rf::move_on_after(1s, read);
+        const rf::flight_recorder& flight = *rf::loop::here().flight();
+        const void* written = nullptr;
+        std::size_t answers = 0;
+        std::size_t called_back = 0;
+        for (const rf::flight_entry& one : flight.last(256)) {
+            if (one.what == flight_event::submits && one.opcode == IORING_OP_WRITE) {
+                written = one.operation;
+                CHECK(one.task == 1);
+                CHECK(one.number == ends.writer.native_handle());
+            }
+            if (one.what == flight_event::completes && one.operation == written) {
+                CHECK(one.number == 3);
+                ++answers;
+            }
+            called_back += one.what == flight_event::calls_back ? 1 : 0;
+        }
+        CHECK(answers == 1);
+        CHECK(called_back == 1);
+        const std::string text = flight.describe(256, rf::loop::here().now());
+        CHECK(text.find("  task 1 asks for write on descriptor ") != text.npos);
+        CHECK(text.find("  the kernel: write on descriptor ") != text.npos);
+        CHECK(text.find(" completes with 3\n") != text.npos);
+        CHECK(text.find(" calls back ") != text.npos);
+    });
+}
+
+TEST_CASE("flight_recorder: an answer whose request is forgotten, and an error, have words") {
+    flight_recorder flight(16);
+    flight.note_operation(flight_event::completes, &flight, -ECONNRESET, 0, {}, 0);
+    CHECK(flight.describe(1, 0) ==
+          "the last 1 of 1 events:\n"
+          "       0.000 ms ago  the kernel: a request from before completes with ECONNRESET\n");
+    io_uring_sqe sqe{};
+    flight.note_submission(&flight, sqe, 0, {}, 0);
+    sqe.opcode = IORING_OP_RECV;  // is filled in later
+    sqe.fd = 5;
+    flight.note_operation(flight_event::completes_on, &flight, 12, 0, {}, 0);
+    CHECK(flight.describe(2, 0) ==
+          "the last 2 of 3 events:\n"
+          "       0.000 ms ago  no task, the loop itself, asks for recv on descriptor 5\n"
+          "       0.000 ms ago  the kernel: recv on descriptor 5 completes in part with 12\n");
 }
 
 TEST_CASE("flight_recorder: without one, nothing is recorded") {

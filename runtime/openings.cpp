@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include <ringfence/runtime/detail/openings.hpp>
+
+#include <ringfence/runtime/detail/label_binding.hpp>
+#include <ringfence/runtime/detail/scope_node.hpp>
+#include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/loop.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace rf::detail {
+namespace {
+
+constexpr std::size_t lines_max = 64;
+
+[[nodiscard]] std::source_location line_of(const frame& one) noexcept {
+    const std::source_location at = one.at;
+    return at.line() != 0 ? at : std::source_location(one.created);
+}
+
+std::shared_ptr<opening_stack> copy_stack(const task_record& task) {
+    auto made = std::make_shared<opening_stack>();
+    made->spawned = task.spawned;
+    for (const frame* f = task.leaf; f != nullptr && made->lines.size() < lines_max;
+         f = f->parent()) {
+        const std::source_location line = line_of(*f);
+        const bool nothing_else = f->link() == nullptr && made->lines.empty();
+        if (is_library_line(line) && !nothing_else) continue;
+        made->lines.push_back({line, std::source_location(f->created).function_name()});
+    }
+    for_each_label(task.locals, [&](const label_binding& label) {
+        made->labels.push_back(fmt::format("{}={}", label.key, label.value));
+    });
+    return made;
+}
+
+}  // namespace
+
+std::shared_ptr<const opening_stack> stack_of(const task_record& task) noexcept {
+    RF_TRY { return copy_stack(task); }
+    RF_CATCH(const std::exception&) { return nullptr; }
+}
+
+void openings::note(resource_kind kind, std::uint64_t number, std::source_location line) noexcept {
+    const task_record* task = slot.current;
+    if (task == nullptr) return forget(kind, number);
+    RF_TRY {
+        std::shared_ptr<opening_stack> made = copy_stack(*task);
+        if (line.line() != 0 && !made->lines.empty()) made->lines.front().at = line;
+        const auto [at, fresh] = entries_.try_emplace({kind, number});
+        at->second = {task->id, task->guard, std::move(made)};
+        if (kind != resource_kind::task || !fresh) return;
+        if (++tasks_ > tasks_max_) forget_ended_tasks(loop::here());
+    }
+    // The number may have been that of another thing.
+    RF_CATCH(const std::exception&) { forget(kind, number); }
+}
+
+void openings::forget(resource_kind kind, std::uint64_t number) noexcept {
+    if (entries_.erase({kind, number}) != 0 && kind == resource_kind::task) --tasks_;
+}
+
+std::shared_ptr<const opening_stack> openings::find(resource_kind kind,
+                                                    std::uint64_t number) const {
+    const auto found = entries_.find({kind, number});
+    return found != entries_.end() ? found->second.stack : nullptr;
+}
+
+void openings::list_operations(const resource_visitor& visit) const {
+    for (const auto& [which, one] : entries_) {
+        if (which.kind != resource_kind::operation) continue;
+        resource made;
+        made.kind = resource_kind::operation;
+        made.name = "request";
+        made.task_id = one.task;
+        made.guard = one.guard;
+        made.stack = one.stack;
+        if (!one.stack->lines.empty()) {
+            made.function = one.stack->lines.front().function;
+            made.opened = one.stack->lines.front().at;
+        }
+        visit(made);
+    }
+}
+
+// Tasks do not tell when they end, so that ending costs nothing.
+void openings::forget_ended_tasks(const loop& owner) {
+    std::unordered_set<std::uint64_t> alive;
+    std::vector<const scope_node*> todo{&owner.root()};
+    while (!todo.empty()) {
+        const scope_node* scope = todo.back();
+        todo.pop_back();
+        scope->tasks.for_each([&](const task_record& task) { alive.insert(task.id); });
+        scope->children.for_each([&](const scope_node& child) { todo.push_back(&child); });
+    }
+    // The newest may not be in the tree yet.
+    std::erase_if(entries_, [&](const auto& one) {
+        return one.first.kind == resource_kind::task && one.first.number < owner.last_task_id() &&
+               !alive.contains(one.first.number);
+    });
+    tasks_ = alive.size();
+    tasks_max_ = std::max<std::size_t>(1024, 2 * tasks_);
+}
+
+}  // namespace rf::detail

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/run_sim.hpp"
+#include <ringfence/io/pipe.hpp>
+#include <ringfence/io/tcp_listener.hpp>
+#include <ringfence/leakcheck/bubble.hpp>
+#include <ringfence/leakcheck/leak_guard.hpp>
+#include <ringfence/leakcheck/profile.hpp>
+#include <ringfence/leakcheck/resource_table.hpp>
+#include <ringfence/leakcheck/watcher.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
+#include <ringfence/runtime/labels.hpp>
+#include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/this_task.hpp>
+#include <ringfence/runtime/timeout.hpp>
+#include <ringfence/runtime/with_nursery.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using rf::resource;
+using rf::resource_kind;
+using rf::io::tcp_listener;
+using rf::leakcheck::leak_guard;
+using rf::leakcheck::resource_table;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+    INFO(text);
+    return text.find(part) != text.npos;
+}
+
+/// Functions of the stack that opened it, innermost first, without their namespaces.
+std::string functions_of(const resource& one) {
+    if (one.stack == nullptr) return "none";
+    std::string all;
+    for (const auto& line : one.stack->lines) {
+        std::string name(line.function);
+        name = name.substr(0, name.find('('));
+        all += name.substr(name.find_last_of(": ") + 1) + " ";
+    }
+    return all;
+}
+
+std::vector<resource> of_kind(const resource_table& table, resource_kind kind) {
+    std::vector<resource> found;
+    std::ranges::copy_if(table.entries, std::back_inserter(found),
+                         [&](const resource& one) { return one.kind == kind; });
+    return found;
+}
+
+rf::task<> open_it(std::optional<tcp_listener>& kept) {
+    co_await rf::this_task::yield();
+    kept.emplace(tcp_listener::bind({"127.0.0.1", 0}));
+}
+rf::task<> set_up(std::optional<tcp_listener>& kept) { co_await open_it(kept); }
+rf::task<> opener(std::optional<tcp_listener>& kept) {
+    const auto work = [&] { return set_up(kept); };
+    co_await rf::with_label("tenant", "7", work);
+}
+
+rf::task<> sleep_long() { co_await rf::sleep_for(1h); }
+rf::task<> sleep_deep() { co_await sleep_long(); }
+rf::task<> spawn_into(rf::nursery& outer) {
+    outer.spawn(sleep_deep);
+    co_await rf::this_task::yield();
+}
+rf::task<> spawner(rf::nursery& outer) { co_await spawn_into(outer); }
+rf::task<> with_deadline() { (void)co_await rf::move_on_after(2h, sleep_deep); }
+
+rf::task<> read_into(rf::io::pipe_reader& from, std::optional<rf::io::chunk>& kept) {
+    kept = co_await from.read();
+}
+rf::task<> reader(rf::io::pipe_reader& from, std::optional<rf::io::chunk>& kept) {
+    co_await read_into(from, kept);
+}
+
+rf::task<> nothing() { co_return; }
+
+}  // namespace
+
+TEST_CASE("openings: a descriptor under a leak_guard has the whole stack that opened it") {
+    rf::test::run_real([]() -> rf::task<> {
+        std::optional<tcp_listener> kept;
+        leak_guard nothing_left;
+        co_await opener(kept);
+        const auto found = of_kind(resource_table(), resource_kind::descriptor);
+        REQUIRE(found.size() == 1);
+        CHECK(functions_of(found[0]).starts_with("open_it set_up opener "));
+        CHECK(found[0].stack->labels == std::vector<std::string>{"tenant=7"});
+        const std::string left = nothing_left.findings();
+        CHECK(has(left, "    opened from (under tenant=7)\n      at tests/leakcheck/openings_test"));
+        CHECK(has(left, " in set_up\n"));
+        CHECK(has(left, " in opener\n"));
+        kept.reset();
+        co_return;
+    });
+}
+
+TEST_CASE("openings: without anybody who asks there is the line alone, and nothing is kept") {
+    rf::test::run_real([]() -> rf::task<> {
+        std::optional<tcp_listener> kept;
+        CHECK(rf::loop::here().openings() == nullptr);
+        co_await opener(kept);
+        const auto found = of_kind(resource_table(), resource_kind::descriptor);
+        REQUIRE(found.size() == 1);
+        CHECK(found[0].stack == nullptr);
+        CHECK(found[0].opened.line() != 0);
+        {
+            const leak_guard outer;
+            const leak_guard inner;
+            CHECK(rf::loop::here().openings() != nullptr);
+        }
+        CHECK(rf::loop::here().openings() == nullptr);
+        kept.reset();
+    });
+}
+
+TEST_CASE("openings: a task has the stack that spawned it, from the call of spawn out") {
+    rf::test::run_sim([]() -> rf::task<> {
+        co_await rf::with_nursery([](rf::nursery& outer) -> rf::task<> {
+            leak_guard nothing_left;
+            co_await spawner(outer);
+            const auto tasks = of_kind(resource_table(), resource_kind::task);
+            const auto left = std::ranges::find_if(
+                tasks, [](const resource& one) { return one.stack != nullptr; });
+            REQUIRE(left != tasks.end());
+            CHECK(functions_of(*left).starts_with("spawn_into spawner "));
+            CHECK(left->stack->lines[0].at.line() == left->opened.line());
+            CHECK(has(nothing_left.findings(), "    spawned from\n      at "));
+            outer.cancel();
+        });
+    });
+}
+
+TEST_CASE("openings: timers have the stack of the task that waits, deadlines from their scope out") {
+    rf::test::run_sim([]() -> rf::task<> {
+        co_await rf::with_nursery([](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(with_deadline);
+            co_await rf::this_task::yield();
+            const auto timers = of_kind(resource_table(), resource_kind::timer);
+            REQUIRE(timers.size() == 2);
+            std::vector<std::string> stacks{functions_of(timers[0]), functions_of(timers[1])};
+            std::ranges::sort(stacks);
+            CHECK(stacks[0] == "sleep_long sleep_deep with_deadline ");
+            CHECK(stacks[1] == "with_deadline ");
+            jobs.cancel();
+        });
+    });
+}
+
+TEST_CASE("openings: a buffer has the stack of its read, and an object's request that of its use") {
+    const auto report = rf::leakcheck::bubble([]() -> rf::task<> {
+        rf::io::pipe_ends ends = rf::io::make_pipe();
+        std::optional<rf::io::chunk> kept;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(reader, std::ref(ends.reader), std::ref(kept));
+            co_await rf::sleep_for(1s);
+            const resource_table waiting;
+            const auto requests = of_kind(waiting, resource_kind::operation);
+            REQUIRE(requests.size() == waiting.total(resource_kind::operation));
+            CHECK(functions_of(requests[0]) == "read_into reader ");
+            CHECK(has(waiting.describe(), "operation (request) opened at tests/leakcheck/openings"));
+            co_await ends.writer.write_all(std::as_bytes(std::span("x", 1)));
+        });
+        const auto buffers = of_kind(resource_table(), resource_kind::ring_buffer);
+        if (!buffers.empty()) CHECK(functions_of(buffers[0]) == "read_into reader ");
+        kept.reset();
+        co_await rf::this_task::yield();
+        CHECK(of_kind(resource_table(), resource_kind::operation).size() ==
+              resource_table().total(resource_kind::operation));
+    });
+    CHECK(report.failure == "");
+}
+
+TEST_CASE("openings: what is closed, and tasks that have ended, are forgotten") {
+    rf::test::run_sim([]() -> rf::task<> {
+        const leak_guard guard;
+        for (int round = 0; round < 100; ++round) {
+            co_await rf::with_nursery([](rf::nursery& jobs) -> rf::task<> {
+                for (int i = 0; i < 200; ++i)
+                    jobs.spawn(nothing);
+                co_return;
+            });
+            rf::io::pipe_ends ends = rf::io::make_pipe();
+        }
+        CHECK(rf::loop::here().openings()->size() < 1'500);
+    });
+}
+
+TEST_CASE("openings: a watcher that is told to keeps them for the run") {
+    rf::leakcheck::watcher watch({.stalls = {.threshold = 0ms}, .opening_stacks = true});
+    rf::run_options options;
+    options.observer = &watch;
+    rf::test::run_real(options, []() -> rf::task<> {
+        std::optional<tcp_listener> kept;
+        co_await opener(kept);
+        const auto seen = co_await rf::leakcheck::profile(rf::leakcheck::profile_kind::fd);
+        REQUIRE(seen.descriptors().size() == 1);
+        CHECK(functions_of(seen.descriptors()[0]).starts_with("open_it set_up opener "));
+        kept.reset();
+    });
+}
