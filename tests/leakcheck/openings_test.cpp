@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
-#include <ringfence/io/pipe.hpp>
 #include <ringfence/io/tcp_listener.hpp>
+#include <ringfence/io/unix_socket.hpp>
 #include <ringfence/leakcheck/bubble.hpp>
 #include <ringfence/leakcheck/leak_guard.hpp>
 #include <ringfence/leakcheck/profile.hpp>
 #include <ringfence/leakcheck/resource_table.hpp>
+#include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/leakcheck/watcher.hpp>
+#include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/labels.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -21,6 +23,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -42,9 +45,8 @@ std::string functions_of(const resource& one) {
     if (one.stack == nullptr) return "none";
     std::string all;
     for (const auto& line : one.stack->lines) {
-        std::string name(line.function);
-        name = name.substr(0, name.find('('));
-        all += name.substr(name.find_last_of(": ") + 1) + " ";
+        const std::string_view name = rf::detail::short_name(line.function);
+        all += std::string(name.substr(name.rfind(':') + 1)) + " ";
     }
     return all;
 }
@@ -75,10 +77,10 @@ rf::task<> spawn_into(rf::nursery& outer) {
 rf::task<> spawner(rf::nursery& outer) { co_await spawn_into(outer); }
 rf::task<> with_deadline() { (void)co_await rf::move_on_after(2h, sleep_deep); }
 
-rf::task<> read_into(rf::io::pipe_reader& from, std::optional<rf::io::chunk>& kept) {
+rf::task<> read_into(rf::io::unix_stream& from, std::optional<rf::io::chunk>& kept) {
     kept = co_await from.read();
 }
-rf::task<> reader(rf::io::pipe_reader& from, std::optional<rf::io::chunk>& kept) {
+rf::task<> reader(rf::io::unix_stream& from, std::optional<rf::io::chunk>& kept) {
     co_await read_into(from, kept);
 }
 
@@ -97,8 +99,8 @@ TEST_CASE("openings: a descriptor under a leak_guard has the whole stack that op
         CHECK(found[0].stack->labels == std::vector<std::string>{"tenant=7"});
         const std::string left = nothing_left.findings();
         CHECK(has(left, "    opened from (under tenant=7)\n      at tests/leakcheck/openings_test"));
-        CHECK(has(left, " in set_up\n"));
-        CHECK(has(left, " in opener\n"));
+        CHECK(has(left, "::set_up\n"));
+        CHECK(has(left, "::opener\n"));
         kept.reset();
         co_return;
     });
@@ -158,30 +160,38 @@ TEST_CASE("openings: timers have the stack of the task that waits, deadlines fro
 
 TEST_CASE("openings: a buffer has the stack of its read, and an object's request that of its use") {
     const auto report = rf::leakcheck::bubble([]() -> rf::task<> {
-        rf::io::pipe_ends ends = rf::io::make_pipe();
+        const auto fds = rf::leakcheck::simulated_kernel::here().make_stream_pair();
+        auto ours = rf::io::unix_stream::from_fd(fds.first);
+        auto theirs = rf::io::unix_stream::from_fd(fds.second);
         std::optional<rf::io::chunk> kept;
         co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-            jobs.spawn(reader, std::ref(ends.reader), std::ref(kept));
+            jobs.spawn(reader, std::ref(ours), std::ref(kept));
             co_await rf::sleep_for(1s);
             const resource_table waiting;
             const auto requests = of_kind(waiting, resource_kind::operation);
-            REQUIRE(requests.size() == waiting.total(resource_kind::operation));
+            REQUIRE(requests.size() == 1);
+            CHECK(waiting.total(resource_kind::operation) == 1);
             CHECK(functions_of(requests[0]) == "read_into reader ");
             CHECK(has(waiting.describe(), "operation (request) opened at tests/leakcheck/openings"));
-            co_await ends.writer.write_all(std::as_bytes(std::span("x", 1)));
+            co_await theirs.write_all("x");
         });
-        const auto buffers = of_kind(resource_table(), resource_kind::ring_buffer);
-        if (!buffers.empty()) CHECK(functions_of(buffers[0]) == "read_into reader ");
+        const resource_table after;
+        const auto buffers = of_kind(after, resource_kind::ring_buffer);
+        REQUIRE(buffers.size() == 1);
+        CHECK(functions_of(buffers[0]) == "read_into reader ");
+        // The task has ended, and the request that stays armed still says whose it was.
+        REQUIRE(of_kind(after, resource_kind::operation).size() == 1);
+        CHECK(functions_of(of_kind(after, resource_kind::operation)[0]) == "read_into reader ");
         kept.reset();
-        co_await rf::this_task::yield();
-        CHECK(of_kind(resource_table(), resource_kind::operation).size() ==
-              resource_table().total(resource_kind::operation));
+        ours.close();
+        co_await rf::sleep_for(1s);
+        CHECK(of_kind(resource_table(), resource_kind::operation).empty());
     });
     CHECK(report.failure == "");
 }
 
 TEST_CASE("openings: what is closed, and tasks that have ended, are forgotten") {
-    rf::test::run_sim([]() -> rf::task<> {
+    rf::test::run_real([]() -> rf::task<> {
         const leak_guard guard;
         for (int round = 0; round < 100; ++round) {
             co_await rf::with_nursery([](rf::nursery& jobs) -> rf::task<> {
@@ -189,7 +199,7 @@ TEST_CASE("openings: what is closed, and tasks that have ended, are forgotten") 
                     jobs.spawn(nothing);
                 co_return;
             });
-            rf::io::pipe_ends ends = rf::io::make_pipe();
+            auto streams = rf::io::unix_stream::pair();
         }
         CHECK(rf::loop::here().openings()->size() < 1'500);
     });

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
-#include <ringfence/io/pipe.hpp>
+#include <ringfence/io/unix_socket.hpp>
 #include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/sleep.hpp>
-#include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <source_location>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -80,26 +77,27 @@ TEST_CASE("flight_recorder: a task's life is on record, with the lines that it w
 TEST_CASE("flight_recorder: requests are on record with their answers, and who called one back") {
     rf::test::sim_options options;
     options.run.flight_events = 256;
-    rf::test::run_sim(options, []() -> rf::task<> {
-        rf::io::pipe_ends ends = rf::io::make_pipe();
-        co_await ends.writer.write_all(std::as_bytes(std::span("abc", 3)));
-        const auto read = [&]() -> rf::task<> {
-            auto chunk = co_await ends.reader.read();
-            CHECK(chunk->size() == 3);
-            chunk = co_await ends.reader.read();
-        };
-        (void)co_await rf::move_on_after(1s, read);
+    rf::test::run_sim(options, [](rf::leakcheck::simulated_kernel& world) -> rf::task<> {
+        const auto fds = world.make_stream_pair();
+        auto ours = rf::io::unix_stream::from_fd(fds.first);
+        {
+            auto theirs = rf::io::unix_stream::from_fd(fds.second);
+            co_await ours.write_all("abc");
+            auto chunk = co_await theirs.read();
+            CHECK(chunk.size() == 3);
+        }
+        co_await rf::sleep_for(1ms);  // the receive of the one that is closed is called back
         const rf::flight_recorder& flight = *rf::loop::here().flight();
-        const void* written = nullptr;
+        const void* sent = nullptr;
         std::size_t answers = 0;
         std::size_t called_back = 0;
         for (const rf::flight_entry& one : flight.last(256)) {
-            if (one.what == flight_event::submits && one.opcode == IORING_OP_WRITE) {
-                written = one.operation;
+            if (one.what == flight_event::submits && one.opcode == IORING_OP_SEND) {
+                sent = one.operation;
                 CHECK(one.task == 1);
-                CHECK(one.number == ends.writer.native_handle());
+                CHECK(one.number == fds.first);
             }
-            if (one.what == flight_event::completes && one.operation == written) {
+            if (one.what == flight_event::completes && one.operation == sent) {
                 CHECK(one.number == 3);
                 ++answers;
             }
@@ -108,8 +106,8 @@ TEST_CASE("flight_recorder: requests are on record with their answers, and who c
         CHECK(answers == 1);
         CHECK(called_back == 1);
         const std::string text = flight.describe(256, rf::loop::here().now());
-        CHECK(text.find("  task 1 asks for write on descriptor ") != text.npos);
-        CHECK(text.find("  the kernel: write on descriptor ") != text.npos);
+        CHECK(text.find("  task 1 asks for send on descriptor ") != text.npos);
+        CHECK(text.find("  the kernel: send on descriptor ") != text.npos);
         CHECK(text.find(" completes with 3\n") != text.npos);
         CHECK(text.find(" calls back ") != text.npos);
     });
