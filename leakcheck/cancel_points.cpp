@@ -4,9 +4,9 @@
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 #include <ringfence/leakcheck/detail/injector.hpp>
 #include <ringfence/leakcheck/detail/simulated_request.hpp>
-#include <ringfence/runtime/detail/opcode_name.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
+#include <ringfence/runtime/detail/opcode_name.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
 
 #include <fmt/format.h>

@@ -14,10 +14,10 @@ namespace rf::leakcheck {
 /// One thing left behind, as suppressions and reports see it.
 struct leak_subject {
     resource_kind kind = resource_kind::task;
-    std::uint64_t task_id = 0;           // who opened it, or the task itself
-    std::string label;                   // a task's name, a descriptor's kind
-    std::vector<std::string> labels;     // "tenant=7": of the task, as it opened it; see with_label()
-    std::string site;                    // "server.cpp:31": spawned or opened there
+    std::uint64_t task_id = 0;        // who opened it, or the task itself
+    std::string label;                // a task's name, a descriptor's kind
+    std::vector<std::string> labels;  // "tenant=7": of the task, as it opened it; see with_label()
+    std::string site;                 // "server.cpp:31": spawned or opened there
     std::vector<std::string> functions;  // of its async stacks, innermost first
     std::vector<std::string> ancestors;  // names, sites and functions of the tasks around it
     std::string text;                    // one or more lines, for the report
@@ -32,8 +32,9 @@ struct leak_subject {
 ///     rf::leakcheck::leak_guard nothing_else(allowed);
 ///
 /// Sites match from the right: "server.cpp:31" or "net/server.cpp:31". A function matches by its
-/// name as the task tree shows it, or the last part of it: "serve" is net::serve. A label is a task's
-/// name, a descriptor's kind, or one of with_label(): "tenant=7", or "tenant" whatever its value.
+/// name as the task tree shows it, or the last part of it: "serve" is net::serve. A label is a
+/// task's name, a descriptor's kind, or one of with_label(): "tenant=7", or "tenant" whatever its
+/// value.
 ///
 /// As a file, one entry a line, with its reason after a '#':
 ///

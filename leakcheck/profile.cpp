@@ -41,9 +41,8 @@ std::optional<profile_kind> profile_kind_named(std::string_view name) noexcept {
 task_profile::task_profile(profile_kind kind, const loop& of, const wait_graph_options& proof)
     : kind_(kind), seen_(nullptr) {
     if (kind == profile_kind::fd)
-        of.ledger().for_each([&](const descriptor_entry& entry) {
-            descriptors_.push_back(entry.as_resource(of));
-        });
+        of.ledger().for_each(
+            [&](const descriptor_entry& entry) { descriptors_.push_back(entry.as_resource(of)); });
     if (kind != profile_kind::taskleak) return;
     const wait_graph graph(of, proof);
     for (const wait_finding& finding : graph.findings())

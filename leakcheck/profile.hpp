@@ -40,8 +40,8 @@ struct profile_options {
 /// are inside, so the program is not needed to read it.
 ///
 /// Samples have the labels state, scope, wait, object, name, owner and verdict where these are
-/// known, those of with_label(), and the numbers task and age. A descriptor has the line that opened
-/// it, and the whole async stack if that was kept (loop::keep_openings()).
+/// known, those of with_label(), and the numbers task and age. A descriptor has the line that
+/// opened it, and the whole async stack if that was kept (loop::keep_openings()).
 ///
 /// Threads: any; it holds no pointer into the loop.
 class task_profile {

@@ -89,8 +89,8 @@ void profile_samples::add_task(const task_image& task) {
     text_label("scope", scope);
     text_label("name", task.name);
     for (std::uint32_t i = 0; i < task.labels; ++i) {
-        const rf::detail::label_image& label = image_.labels[task.first_label + i];
-        text_label(label.key, label.value);
+        const rf::detail::label_image& one = image_.labels[task.first_label + i];
+        text_label(one.key, one.value);
     }
     if (task.cancelled) text_label("cancelled", "yes");
     number_label("task", static_cast<std::int64_t>(task.id), "");
@@ -140,9 +140,9 @@ void profile_samples::push_stack(const opening_stack& stack) {
         push_line(short_name(line.function), line.at.file_name(), line.at.line());
     push_line(short_name(stack.spawned.function_name()), stack.spawned.file_name(),
               stack.spawned.line());
-    for (const std::string& label : stack.labels) {
-        const std::size_t end = label.find('=');
-        text_label(std::string_view(label).substr(0, end), std::string_view(label).substr(end + 1));
+    for (const std::string_view one : stack.labels) {
+        const std::size_t end = one.find('=');
+        text_label(one.substr(0, end), one.substr(end + 1));
     }
 }
 

@@ -107,14 +107,11 @@ resource_table::resource_table(const loop& of) : counted(of.account()) {
         const scope_node* scope = todo.back();
         todo.pop_back();
         add_deadline(entries, *scope);
-        scope->tasks.for_each([&](const task_record& task) {
-            add_task(entries, of, task, asked);
-        });
+        scope->tasks.for_each([&](const task_record& task) { add_task(entries, of, task, asked); });
         scope->children.for_each([&](const scope_node& child) { todo.push_back(&child); });
     }
-    of.ledger().for_each([&](const descriptor_entry& entry) {
-        entries.push_back(entry.as_resource(of));
-    });
+    of.ledger().for_each(
+        [&](const descriptor_entry& entry) { entries.push_back(entry.as_resource(of)); });
     of.list_resources([&](const resource& one) { entries.push_back(one); });
 }
 
@@ -169,12 +166,10 @@ std::string stack_text(const resource& one, int indent) {
     // A stack of one line is in the first line already.
     if (one.stack == nullptr || (one.stack->lines.size() < 2 && one.stack->labels.empty()))
         return {};
-    std::string text =
-        fmt::format("{:{}}{} from{}\n", "", indent,
-                    one.kind == resource_kind::task ? "spawned" : "opened",
-                    one.stack->labels.empty()
-                        ? std::string()
-                        : fmt::format(" (under {})", fmt::join(one.stack->labels, ", ")));
+    std::string text = fmt::format(
+        "{:{}}{} from{}\n", "", indent, one.kind == resource_kind::task ? "spawned" : "opened",
+        one.stack->labels.empty() ? std::string()
+                                  : fmt::format(" (under {})", fmt::join(one.stack->labels, ", ")));
     for (const opening_stack::line& line : one.stack->lines)
         text += fmt::format("{:{}}at {} in {}\n", "", indent + 2, rf::detail::to_string(line.at),
                             rf::detail::short_name(line.function));

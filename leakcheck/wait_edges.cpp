@@ -173,7 +173,7 @@ wait_edges::wait_edges(const loop& of) {
     });
     task_count = nodes.size();
     targets.reserve(task_count + 16);
-    const number_table numbers(std::span(nodes).first(task_count));
+    const number_table numbers(nodes);  // only tasks so far
     edge_reader reader(*this, numbers);
     // Waits lie in frames all over memory: those to come are fetched meanwhile.
     for (std::uint32_t i = 0; i < task_count; ++i) {

@@ -31,8 +31,7 @@ struct suspect {
     std::uint64_t number;
     const task_record* task;
 
-    explicit suspect(const task_record& of)
-        : since(of.wait->since()), number(of.id), task(&of) {}
+    explicit suspect(const task_record& of) : since(of.wait->since()), number(of.id), task(&of) {}
     friend auto operator<=>(const suspect&, const suspect&) = default;
 };
 

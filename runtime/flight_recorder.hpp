@@ -37,9 +37,9 @@ struct flight_entry {
     std::uint64_t task = 0;
     flight_event what = flight_event::starts;
     // Of requests alone:
-    std::uint8_t opcode = 0;           // IORING_OP_*, of one that is submitted
-    std::int32_t number = 0;           // its descriptor; of an answer, the result
-    const void* operation = nullptr;   // tells requests that are under way from each other
+    std::uint8_t opcode = 0;          // IORING_OP_*, of one that is submitted
+    std::int32_t number = 0;          // its descriptor; of an answer, the result
+    const void* operation = nullptr;  // tells requests that are under way from each other
 };
 
 /// The last things that happened on a loop, for the question what came before: what its tasks did,

@@ -15,11 +15,12 @@ namespace rf {
 ///
 ///     co_await rf::with_label("tenant", tenant, [&] { return serve(request); });
 ///
-/// Dumps, snapshots, profiles and verdicts show the labels of a task, leak reports those of the task
-/// that opened what was left. In pprof they are labels like any other: `-tagfocus=tenant=7`. Labels
-/// nest; a key that is bound anew further in hides the outer one.
+/// Dumps, snapshots, profiles and verdicts show the labels of a task, leak reports those of the
+/// task that opened what was left. In pprof they are labels like any other: `-tagfocus=tenant=7`.
+/// Labels nest; a key that is bound anew further in hides the outer one.
 ///
-/// Children have the labels that were in force where their nursery was opened, as with a task_local.
+/// Children have the labels that were in force where their nursery was opened, as with a
+/// task_local.
 ///
 /// Cancellation: as cancellable as its work. The labels before are in force again on every exit.
 /// Lifetime: key and value are copied. Threads: one task; children on other shards have none.

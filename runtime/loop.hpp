@@ -322,9 +322,9 @@ private:
     detail::unwind_watch* unwind_watch_ = nullptr;
     std::unique_ptr<detail::openings> openings_;
     std::uint32_t openings_kept_ = 0;  // who asked for them
-    std::uint64_t ended_ = 0;    // with a recorder: the task that ended last
-    std::uint64_t resumes_ = 0;  // times two: what beat_ is while a task runs
-    bool watched_ = false;       // by a recorder, an unwind_watch, or for openings_
+    std::uint64_t ended_ = 0;          // with a recorder: the task that ended last
+    std::uint64_t resumes_ = 0;        // times two: what beat_ is while a task runs
+    bool watched_ = false;             // by a recorder, an unwind_watch, or for openings_
     std::atomic<std::uint64_t> beat_{1};
     timer_wheel timers_;
     inbox inbox_;

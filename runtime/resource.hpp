@@ -30,8 +30,8 @@ struct opening_stack {
         std::source_location at;  // a co_await; for what is spawned, that call
         const char* function;     // the coroutine that it is in
     };
-    std::vector<line> lines;       // innermost first; of the user's alone, unless there are none
-    std::source_location spawned;  // the line that started the task
+    std::vector<line> lines;          // innermost first; of the user's alone, unless there are none
+    std::source_location spawned;     // the line that started the task
     std::vector<std::string> labels;  // "tenant=7": what was in force; see with_label()
 };
 

@@ -130,8 +130,8 @@ private:
 
     detail::identity identity_;
     detail::wait_queue waiters_;
-    std::uint64_t writer_ = 0;  // no readers then
-    std::size_t readers_ = 0;   // no writer then
+    std::uint64_t writer_ = 0;       // no readers then
+    std::size_t readers_ = 0;        // no writer then
     std::uint64_t readers_sum_ = 0;  // of their tasks' numbers: names the last one
     std::source_location locked_at_;
     std::uint64_t exclusive_ = 0;
@@ -212,9 +212,7 @@ public:
     /// Those behind may have waited only for this one to be served.
     void on_removed() noexcept override { lock_->admit(); }
     void describe(wait_description& out) const override { lock_->describe(out, Guard::exclusive); }
-    void owners(wait_owners& out) const override {
-        lock_->tell_owners(out, *this);
-    }
+    void owners(wait_owners& out) const override { lock_->tell_owners(out, *this); }
 
 private:
     rw_lock* lock_;

@@ -38,8 +38,8 @@ void simulated_request::touch_memory() const noexcept {
 }
 
 std::string simulated_request::describe() const {
-    std::string text = fmt::format("{} user_data {:#x}",
-                                   rf::detail::opcode_name(sqe->opcode), sqe->user_data);
+    std::string text =
+        fmt::format("{} user_data {:#x}", rf::detail::opcode_name(sqe->opcode), sqe->user_data);
     if (object != nullptr) text += fmt::format(" on descriptor {} ({})", sqe->fd, object->kind());
     switch (now) {
     case state::due: return text + fmt::format(", due at {} ns", at);

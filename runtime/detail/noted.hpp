@@ -7,8 +7,8 @@
 #include <source_location>
 
 /// Zero builds a library that notes nothing of its tasks but what running them needs: no lines, no
-/// times, and an empty ledger. For the bench that measures what noting costs, and for nothing else: reports are blank.
-/// One value for the whole program.
+/// times, and an empty ledger. For the bench that measures what noting costs, and for nothing else:
+/// reports are blank. One value for the whole program.
 #ifndef RF_BOOKKEEPING
 #define RF_BOOKKEEPING 1
 #endif

@@ -65,8 +65,8 @@ private:
     void forget_ended_tasks(const loop& owner);
 
     std::unordered_map<key, entry, key_hash> entries_;
-    std::size_t tasks_ = 0;           // entries of that class
-    std::size_t tasks_max_ = 1024;    // then those that have ended are looked for
+    std::size_t tasks_ = 0;         // entries of that class
+    std::size_t tasks_max_ = 1024;  // then those that have ended are looked for
 };
 
 }  // namespace rf::detail

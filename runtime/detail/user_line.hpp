@@ -7,7 +7,8 @@
 
 namespace rf::detail {
 
-/// Whether a line is the library's own, or the standard library's: such a line tells a user nothing.
+/// Whether a line is the library's own, or the standard library's: such a line tells a user
+/// nothing.
 [[nodiscard]] bool is_library_line(const std::source_location& line) noexcept;
 
 /// Whether it is the standard library's: so the default argument of a constructor says that is

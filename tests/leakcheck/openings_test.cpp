@@ -98,7 +98,8 @@ TEST_CASE("openings: a descriptor under a leak_guard has the whole stack that op
         CHECK(functions_of(found[0]).starts_with("open_it set_up opener "));
         CHECK(found[0].stack->labels == std::vector<std::string>{"tenant=7"});
         const std::string left = nothing_left.findings();
-        CHECK(has(left, "    opened from (under tenant=7)\n      at tests/leakcheck/openings_test"));
+        CHECK(
+            has(left, "    opened from (under tenant=7)\n      at tests/leakcheck/openings_test"));
         CHECK(has(left, "::set_up\n"));
         CHECK(has(left, "::opener\n"));
         kept.reset();
@@ -142,7 +143,8 @@ TEST_CASE("openings: a task has the stack that spawned it, from the call of spaw
     });
 }
 
-TEST_CASE("openings: timers have the stack of the task that waits, deadlines from their scope out") {
+TEST_CASE(
+    "openings: timers have the stack of the task that waits, deadlines from their scope out") {
     rf::test::run_sim([]() -> rf::task<> {
         co_await rf::with_nursery([](rf::nursery& jobs) -> rf::task<> {
             jobs.spawn(with_deadline);
@@ -172,7 +174,8 @@ TEST_CASE("openings: a buffer has the stack of its read, and an object's request
             REQUIRE(requests.size() == 1);
             CHECK(waiting.total(resource_kind::operation) == 1);
             CHECK(functions_of(requests[0]) == "read_into reader ");
-            CHECK(has(waiting.describe(), "operation (request) opened at tests/leakcheck/openings"));
+            CHECK(
+                has(waiting.describe(), "operation (request) opened at tests/leakcheck/openings"));
             co_await theirs.write_all("x");
         });
         const resource_table after;

@@ -2,8 +2,8 @@
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/profile.hpp>
-#include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/labels.hpp>
+#include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>

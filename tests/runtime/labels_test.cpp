@@ -41,9 +41,8 @@ TEST_CASE("labels: one is in force inside with_label() and nowhere else") {
         CHECK(rf::this_task::label("tenant") == "");
         {
             std::string gone = "7";  // is copied
-            auto work = with_label("tenant", gone, [] {
-                return with_label("route", "/pay", look_inside);
-            });
+            auto work =
+                with_label("tenant", gone, [] { return with_label("route", "/pay", look_inside); });
             gone = "8";
             co_await std::move(work);
         }

@@ -83,3 +83,18 @@ TEST_CASE("auto_event: each set lets one through, and one is kept") {
         });
     });
 }
+
+TEST_CASE("event: one that std::make_shared made does not claim to be made in its header") {
+    rf::test::run_sim([]() -> rf::task<> {
+        const auto shared = std::make_shared<rf::sync::event>();
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn([&]() -> rf::task<> { co_await shared->wait(); });
+            co_await rf::this_task::yield();
+            const std::string tree = rf::task_tree(rf::loop::here());
+            INFO(tree);
+            CHECK(tree.find("event made by a function of the standard library to be set") !=
+                  tree.npos);
+            jobs.cancel();
+        });
+    });
+}
