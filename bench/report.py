@@ -123,5 +123,7 @@ def renew(run, figures, target):
     """Writes the page and the figures behind it. Benches that did not run keep what they had."""
     if figures.exists():
         run.fill_in(Run.from_json(figures.read_text()))
-    figures.write_text(run.to_json())
-    target.write_text(page(run))
+    kept = run.to_json()
+    figures.write_text(kept)
+    # From what is kept: else the rows of benches that do not run the next time would change their last digit then.
+    target.write_text(page(Run.from_json(kept)))

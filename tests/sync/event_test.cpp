@@ -2,12 +2,15 @@
 #include "tests/support/run_sim.hpp"
 #include <ringfence/runtime/select.hpp>
 #include <ringfence/runtime/sleep.hpp>
+#include <ringfence/runtime/task_tree.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 #include <ringfence/sync/event.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
