@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/pipe.hpp>
+#include <ringfence/leakcheck/bubble.hpp>
 #include <ringfence/leakcheck/cancel_points.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/runtime/finally.hpp>
@@ -18,6 +19,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 using namespace std::chrono_literals;
@@ -187,4 +189,21 @@ TEST_CASE("cancel points: a program that is not the same each time is refused") 
             co_await rf::sleep_for(1ms);
     };
     CHECK(has(for_each_cancel_point(program).failure, "this run was not the same up to there"));
+}
+
+TEST_CASE("cancel points: a token of another build, or not of this, is refused in one sentence") {
+    cancel_point_options options;
+    options.replay = for_each_cancel_point(leaks_when_cancelled).token;
+    CHECK_FALSE(for_each_cancel_point(leaks_when_cancelled, options).ok());
+    const auto refused = [&](std::string_view words) {
+        const cancel_point_report report = for_each_cancel_point(leaks_when_cancelled, options);
+        INFO(report.failure);
+        CHECK(report.runs == 0);
+        CHECK(report.failure.find(words) != report.failure.npos);
+        CHECK(report.failure.find('\n') == report.failure.size() - 1);
+    };
+    options.replay[0] = options.replay[0] == 'a' ? 'b' : 'a';
+    refused("is of another build than this program");
+    options.replay = rf::leakcheck::bubble([]() -> rf::task<> { co_return; }).token;
+    refused("is not one of for_each_cancel_point; give it to bubble()");
 }

@@ -358,3 +358,21 @@ TEST_CASE("wait_graph: of several readers, or one that goes on, nothing is prove
             CHECK(has(wait_graph(all).report(), "to be woken by task 2, its only reader"));
         });
 }
+
+TEST_CASE("wait_graph: tasks with many that have ended between them find each other") {
+    rf::sync::mutex a;
+    rf::sync::mutex b;
+    rf::test::run_sim([&]() -> rf::task<> {
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(lock_both, std::ref(a), std::ref(b), "left");
+            for (int i = 0; i < 1'000; ++i)
+                jobs.spawn([]() -> rf::task<> { co_return; });
+            jobs.spawn(lock_both, std::ref(b), std::ref(a), "right");
+            co_await rf::sleep_for(1s);
+            const wait_graph graph;
+            REQUIRE(count_of(graph, verdict::cycle) == 1);
+            CHECK(graph.findings()[0].tasks == std::vector<std::uint64_t>{2, 1'003});
+            jobs.cancel();
+        });
+    });
+}
