@@ -11,6 +11,7 @@
 #include <ringfence/runtime/nursery.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -114,10 +115,16 @@ private:
             // A task has its own labels; what it opened, those of then.
             if (one.kind == resource_kind::task || one.stack == nullptr)
                 subject.labels = labels_of(task);
-            if (one.kind == resource_kind::task)
+            if (one.kind == resource_kind::task) {
+                if (!subject.labels.empty())
+                    subject.text += fmt::format("    under {}\n", fmt::join(subject.labels, ", "));
                 rf::detail::append_async_stack(subject.text, task, 4);
+            }
         }
-        subject.text += stack_text(one, 4);
+        // What a task waits for was opened by the stack that is shown with the task.
+        if (found == tasks_.end() || one.kind == resource_kind::task ||
+            one.kind == resource_kind::descriptor || one.kind == resource_kind::ring_buffer)
+            subject.text += stack_text(one, 4);
         if (allowed_ != nullptr && allowed_->allows(subject)) return;
         text_ += subject.text;
         if (one.kind == resource_kind::task) left_.insert(one.task_id);

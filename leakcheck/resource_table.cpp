@@ -159,17 +159,17 @@ std::string to_string(const resource& one) {
                             rf::detail::short_name(one.function));
     if (one.task_id != 0 && one.kind != resource_kind::task)
         text += fmt::format(" by task {}", one.task_id);
+    // Whoever spawned a task may have had other labels than it has.
+    if (one.stack != nullptr && one.kind != resource_kind::task && !one.stack->labels.empty())
+        text += fmt::format(" under {}", fmt::join(one.stack->labels, ", "));
     return text;
 }
 
 std::string stack_text(const resource& one, int indent) {
     // A stack of one line is in the first line already.
-    if (one.stack == nullptr || (one.stack->lines.size() < 2 && one.stack->labels.empty()))
-        return {};
-    std::string text = fmt::format(
-        "{:{}}{} from{}\n", "", indent, one.kind == resource_kind::task ? "spawned" : "opened",
-        one.stack->labels.empty() ? std::string()
-                                  : fmt::format(" (under {})", fmt::join(one.stack->labels, ", ")));
+    if (one.stack == nullptr || one.stack->lines.size() < 2) return {};
+    std::string text = fmt::format("{:{}}{} from\n", "", indent,
+                                   one.kind == resource_kind::task ? "spawned" : "opened");
     for (const opening_stack::line& line : one.stack->lines)
         text += fmt::format("{:{}}at {} in {}\n", "", indent + 2, rf::detail::to_string(line.at),
                             rf::detail::short_name(line.function));

@@ -82,7 +82,8 @@ TEST_CASE("labels: a suppression allows what was left under one, by key or with 
             co_await rf::this_task::yield();
             const std::string left = nothing_else.findings();
             CHECK(has(left, "sleep_labelled"));
-            CHECK(has(left, "(under tenant=7"));  // the timer
+            CHECK(has(left, "    under tenant=7 \"x\"\n"));
+            CHECK(has(left, " by task 2 under tenant=7"));  // the timer
             for (const char* label : {"tenant", "tenant=7 \"x\""}) {
                 CAPTURE(label);
                 leak_suppressions allowed;

@@ -98,8 +98,8 @@ TEST_CASE("openings: a descriptor under a leak_guard has the whole stack that op
         CHECK(functions_of(found[0]).starts_with("open_it set_up opener "));
         CHECK(found[0].stack->labels == std::vector<std::string>{"tenant=7"});
         const std::string left = nothing_left.findings();
-        CHECK(
-            has(left, "    opened from (under tenant=7)\n      at tests/leakcheck/openings_test"));
+        CHECK(has(left,
+                  " by task 1 under tenant=7\n    opened from\n      at tests/leakcheck/openings"));
         CHECK(has(left, "::set_up\n"));
         CHECK(has(left, "::opener\n"));
         kept.reset();
