@@ -71,7 +71,9 @@ std::shared_ptr<const opening_stack> stack_below(const task_record& task,
     if (whole == nullptr) return nullptr;
     auto made = std::make_shared<opening_stack>(*whole);
     const auto at = std::ranges::find_if(made->lines, [&](const opening_stack::line& one) {
-        return std::string_view(one.function) == opened.function_name();
+        // GCC has a name of its own for the function that a coroutine goes on in.
+        return rf::detail::short_name(one.function) ==
+               rf::detail::short_name(opened.function_name());
     });
     if (at == made->lines.end()) return nullptr;  // a helper that is no coroutine opened it
     at->at = opened;
