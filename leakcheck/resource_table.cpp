@@ -168,13 +168,10 @@ std::string to_string(const resource& one) {
 }
 
 std::string stack_text(const resource& one, int indent) {
-    // A stack of one line is in the first line already.
-    if (one.stack == nullptr || one.stack->lines.size() < 2) return {};
-    std::string text = fmt::format("{:{}}{} from\n", "", indent,
-                                   one.kind == resource_kind::task ? "spawned" : "opened");
-    for (const opening_stack::line& line : one.stack->lines)
-        text += fmt::format("{:{}}at {} in {}\n", "", indent + 2, rf::detail::to_string(line.at),
-                            rf::detail::short_name(line.function));
+    std::string text;
+    if (one.stack != nullptr)
+        rf::detail::append_opening(text, *one.stack,
+                                   one.kind == resource_kind::task ? "spawned" : "opened", indent);
     return text;
 }
 

@@ -53,6 +53,15 @@ void append_async_stack(std::string& text, const task_record& task, int indent) 
     }
 }
 
+void append_opening(std::string& text, const opening_stack& stack, const char* verb, int indent) {
+    if (stack.lines.size() < 2) return;
+    auto out = std::back_inserter(text);
+    fmt::format_to(out, "{:{}}{} from\n", "", indent, verb);
+    for (const opening_stack::line& line : stack.lines)
+        fmt::format_to(out, "{:{}}at {} in {}\n", "", indent + 2, to_string(line.at),
+                       short_name(line.function));
+}
+
 std::string age_text(instant span) {
     const double ms = static_cast<double>(span) / 1e6;
     if (ms < 1000) return fmt::format("{:.0f} ms", ms);

@@ -2,6 +2,7 @@
 #include <ringfence/runtime/ledger.hpp>
 
 #include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/nursery_core.hpp>
 #include <ringfence/runtime/loop.hpp>
 
@@ -61,6 +62,9 @@ std::string ledger::describe() const {
     for_each([&](const descriptor_entry& entry) {
         text += fmt::format("descriptor {}: {} opened at {} by task {}\n", entry.fd, entry.kind,
                             detail::to_string(entry.opened), entry.task_id);
+        if (const loop* owner = loop::current(); owner != nullptr)
+            if (const auto stack = entry.as_resource(*owner).stack; stack != nullptr)
+                detail::append_opening(text, *stack, "opened", 4);
     });
     return text;
 }

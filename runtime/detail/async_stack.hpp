@@ -3,6 +3,7 @@
 
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
+#include <ringfence/runtime/resource.hpp>
 
 #include <source_location>
 #include <string>
@@ -16,6 +17,10 @@ namespace rf::detail {
 /// Appends the chain of co_await lines of `task`, innermost first, one line each, indented by
 /// `indent`; at most 64. Frames of the library are left out, unless there is no other.
 void append_async_stack(std::string& text, const task_record& task, int indent);
+
+/// Appends the stack that opened something, below the headline "<verb> from", all indented; nothing
+/// if it is a single line, which the text before says already.
+void append_opening(std::string& text, const opening_stack& stack, const char* verb, int indent);
 
 /// "250 ms", "3.2 s".
 [[nodiscard]] std::string age_text(instant span);

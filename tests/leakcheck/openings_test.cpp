@@ -11,6 +11,7 @@
 #include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/labels.hpp>
+#include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>
@@ -220,4 +221,15 @@ TEST_CASE("openings: a watcher that is told to keeps them for the run") {
         CHECK(functions_of(seen.descriptors()[0]).starts_with("open_it set_up opener "));
         kept.reset();
     });
+}
+
+TEST_CASE("openings: what is left at the end of a bubble is told with the stack that opened it") {
+    rf::descriptor_entry left;
+    const auto open = [&]() -> rf::task<> {
+        co_await rf::this_task::yield();
+        left.open(2'000'000, "planted");
+    };
+    const auto report = rf::leakcheck::bubble([&]() -> rf::task<> { co_await open(); });
+    CHECK(has(report.failure, "descriptor 2000000: planted opened at tests/leakcheck/openings"));
+    CHECK(has(report.failure, "    opened from\n      at tests/leakcheck/openings_test.cpp:"));
 }
