@@ -121,7 +121,7 @@ void launch(task_record& record, promise<T>* root, nursery_core& home, scope_nod
     home.child_started(service);
     owner.push_ready(record);
     if (owner.watched()) [[unlikely]]
-        owner.tell_of_opening(resource_kind::task, record.id, where);
+        owner.tell_of_opening(resource_kind::task, record.id, record.spawned());
 }
 
 /// Allocates a child and calls its function; if either throws, nothing has started.
