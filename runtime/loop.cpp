@@ -230,7 +230,8 @@ void loop::run_chosen() {
             slot.current = nullptr;
             return;
         }
-        if (task.state == detail::task_state::finished) return finish(task);
+        if (task.state == detail::task_state::finished && !watched_)
+            return task.finish(task, false);
     }
     run_trampoline(task, std::exchange(slot.next, nullptr), limits_.hops_max - 1);
 }

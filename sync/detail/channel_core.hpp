@@ -35,8 +35,9 @@ protected:
     send_wait() noexcept = default;
     send_wait(send_wait&& other) noexcept : queued_wait(std::move(other)) {}
     ~send_wait() = default;
-    T* value_;           // from when it stands in line
-    bool sent_ = false;  // or handed over
+    // Both from when it was tried or stands in line; before, nobody asks.
+    T* value_;
+    bool sent_;
 };
 
 /// A receiver in line; senders put the value here. Whether there is one is told by the place in
@@ -50,17 +51,21 @@ public:
         this->next = nullptr;
     }
     [[nodiscard]] bool received() const noexcept { return this->next == nullptr; }
+    /// Before it is asked whether it received, unless it stands in line.
+    void give_nothing() noexcept { this->next = this; }
     /// Only if received().
     [[nodiscard]] T& value() noexcept { return value_; }
     void forget() noexcept {
         std::destroy_at(std::addressof(value_));
-        this->next = this;
+        give_nothing();
     }
 
 protected:
-    receive_wait() noexcept { this->next = this; }
+    receive_wait() noexcept {
+        if constexpr (!std::is_trivially_destructible_v<T>) give_nothing();
+    }
     receive_wait(receive_wait&& other) noexcept : queued_wait(std::move(other)) {
-        this->next = this;
+        if constexpr (!std::is_trivially_destructible_v<T>) give_nothing();
     }
     ~receive_wait()
         requires std::is_trivially_destructible_v<T>

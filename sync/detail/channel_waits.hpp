@@ -33,6 +33,7 @@ public:
     }
     void start() noexcept {
         this->value_ = &value();
+        this->sent_ = false;
         to_->add_sender(*this);
     }
     void await_resume() const {
@@ -91,7 +92,9 @@ public:
 
     [[nodiscard]] static bool has_turn() noexcept { return channel_core<T>::has_turn(); }
     [[nodiscard, gnu::always_inline]] bool try_now() noexcept {
-        return from_->pop(*this) || from_->ends_waits();
+        if (from_->pop(*this)) return true;
+        this->give_nothing();
+        return from_->ends_waits();
     }
     void start() noexcept { from_->add_receiver(*this); }
     [[nodiscard]] std::optional<T> await_resume() noexcept {
