@@ -81,12 +81,12 @@ def wait_until(process, holds, what):
     while not holds():
         try:
             process.wait(0.01)
-            break
         except subprocess.TimeoutExpired:
             if time.monotonic() > end:
                 raise AssertionError(f"waited {PATIENCE} s in vain until {what}") from None
-    if not holds():
-        raise AssertionError(f"the program ended with {process.returncode}, not when {what}")
+            continue
+        if not holds():
+            raise AssertionError(f"the program ended with {process.returncode}, not when {what}")
 
 
 def read_all(stream):

@@ -58,7 +58,11 @@ class Stuck:
             self.process.kill()
             raise AssertionError(f"stuck_service said {said!r}")
         self.pid = self.process.pid
-        wait_until(self.process, self.sleeps, "it sleeps")
+        try:
+            wait_until(self.process, self.sleeps, "it sleeps")
+        except BaseException:
+            self.process.kill()
+            raise
 
     def status(self, field):
         return re.search(rf"^{field}:\s*(.*)$", pathlib.Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)[1]
