@@ -105,8 +105,8 @@ TEST_SUITE("shard dump threads") {
             const std::string tree = about_shard(end, index);
             CAPTURE(tree);
             CHECK(tree.find("nursery \"root\"") != std::string::npos);
-            CHECK(tree.find(fmt::format("\"{}\": sleep for sleep", names[index])) !=
-                  std::string::npos);
+            // In whichever wait it is found: the thread sanitizer delivers signals late.
+            CHECK(tree.find(fmt::format("\"{}\": ", names[index])) != std::string::npos);
             CHECK(tree.find("shard_dump_threads_test.cpp:") != std::string::npos);
             CHECK(times_said(end, fmt::format("shard {}: ringfence: ", index)) == 2);
         }
