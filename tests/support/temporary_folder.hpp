@@ -14,6 +14,7 @@ namespace rf::test {
 class temporary_folder {
 public:
     temporary_folder() {
+        // mkdtemp() puts a name of its own in the place of the six letters.
         std::string pattern =
             (std::filesystem::temp_directory_path() / "ringfence-XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
