@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringfence/runtime/error.hpp>
+#include <ringfence/io/detail/read_buffer.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <algorithm>
-#include <cerrno>
-#include <concepts>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
+#include <utility>
 
 namespace rf::io {
 
@@ -41,20 +36,17 @@ public:
 
     /// What is buffered, or else what one read of the source yields; 0 at the end of the stream.
     [[nodiscard]] task<std::size_t> read_some(std::span<std::byte> to) {
-        if (begin_ == end_) co_return co_await source_->read_some(to);
-        co_return take(to);
+        if (buffer_.empty()) co_return co_await source_->read_some(to);
+        co_return buffer_.take(to);
     }
 
     /// Fills all of `to`.
     [[nodiscard]] task<> read_exact(std::span<std::byte> to) {
-        while (buffered() < to.size()) {
+        while (buffer_.size() < to.size()) {
             const bool more = co_await fill(to.size());
-            if (!more)
-                throw_error({"read exactly", ENODATA}, std::to_string(to.size()) +
-                                                           " bytes (the stream ended after " +
-                                                           std::to_string(buffered()) + ")");
+            if (!more) buffer_.refuse_short(to.size());
         }
-        take(to);
+        buffer_.take(to);
     }
 
     /// Everything up to and with `delimiter`. At the end of the stream what is left, without one;
@@ -62,15 +54,13 @@ public:
     [[nodiscard]] task<std::string> read_until(std::string delimiter, std::size_t size_max) {
         std::size_t searched = 0;
         for (;;) {
-            const std::string_view have = view();
-            const std::size_t at = have.substr(0, size_max).find(delimiter, searched);
-            if (at != std::string_view::npos) co_return take_text(at + delimiter.size());
-            if (have.size() >= size_max)
-                throw_error({"read line", EMSGSIZE},
-                            "(no end within " + std::to_string(size_max) + " bytes)");
-            searched = have.size() < delimiter.size() ? 0 : have.size() - delimiter.size() + 1;
-            const bool more = co_await fill(have.size() + 1);
-            if (!more) co_return take_text(buffered());
+            const std::size_t at = buffer_.find(delimiter, size_max, searched);
+            if (at != std::string::npos) co_return buffer_.take_text(at + delimiter.size());
+            const std::size_t have = buffer_.size();
+            if (have >= size_max) buffer_.refuse_long(size_max);
+            searched = have < delimiter.size() ? 0 : have - delimiter.size() + 1;
+            const bool more = co_await fill(have + 1);
+            if (!more) co_return buffer_.take_text(have);
         }
     }
 
@@ -79,61 +69,33 @@ public:
     [[nodiscard]] task<std::optional<std::string>> read_line(std::size_t size_max = 8192) {
         std::string line = co_await read_until("\n", size_max);
         if (line.empty()) co_return std::nullopt;
-        if (line.back() == '\n') {
-            line.pop_back();
-            if (!line.empty() && line.back() == '\r') line.pop_back();
-        }
-        co_return std::optional<std::string>(std::move(line));
+        co_return detail::without_line_end(std::move(line));
     }
 
     /// At least `size` bytes without taking them; fewer if the stream ends. Valid until the next
     /// call.
     [[nodiscard]] task<std::span<const std::byte>> peek(std::size_t size) {
-        while (buffered() < size) {
+        while (buffer_.size() < size) {
             const bool more = co_await fill(size);
             if (!more) break;
         }
-        co_return std::span<const std::byte>(buffer_).subspan(begin_, buffered());
+        co_return buffer_.bytes();
     }
 
     /// Bytes that are here and not yet returned.
-    [[nodiscard]] std::size_t buffered() const noexcept { return end_ - begin_; }
+    [[nodiscard]] std::size_t buffered() const noexcept { return buffer_.size(); }
 
 private:
-    [[nodiscard]] std::string_view view() const noexcept {
-        return {reinterpret_cast<const char*>(buffer_.data()) + begin_, buffered()};
-    }
-    std::size_t take(std::span<std::byte> to) noexcept {
-        const std::size_t size = std::min(to.size(), buffered());
-        if (size != 0) std::memcpy(to.data(), buffer_.data() + begin_, size);
-        begin_ += size;
-        return size;
-    }
-    std::string take_text(std::size_t size) {
-        std::string text(view().substr(0, size));
-        begin_ += text.size();
-        return text;
-    }
-
     // Reads once, with room for `wanted` bytes in all. False at the end of the stream. What arrives
     // is booked before anything else can happen, so a cancel loses none of it.
     task<bool> fill(std::size_t wanted) {
-        if (begin_ == end_) begin_ = end_ = 0;
-        if (end_ == buffer_.size() || begin_ + wanted > buffer_.size()) {
-            if (begin_ != 0) std::memmove(buffer_.data(), buffer_.data() + begin_, buffered());
-            end_ -= begin_;
-            begin_ = 0;
-            if (wanted > buffer_.size()) buffer_.resize(std::max(wanted, 2 * buffer_.size()));
-        }
-        const std::size_t got = co_await source_->read_some(std::span(buffer_).subspan(end_));
-        end_ += got;
+        const std::size_t got = co_await source_->read_some(buffer_.room(wanted));
+        buffer_.received(got);
         co_return got != 0;
     }
 
     Source* source_;
-    std::vector<std::byte> buffer_;
-    std::size_t begin_ = 0;  // begin_ <= end_ <= buffer_.size(); between them what is buffered
-    std::size_t end_ = 0;
+    detail::read_buffer buffer_;
 };
 
 }  // namespace rf::io

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/io/detail/write_buffer.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace rf::io {
 
@@ -34,25 +32,22 @@ concept byte_sink = requires(T& sink, std::span<const std::byte> from) { sink.wr
 template <byte_sink Sink>
 class buffered_writer {
 public:
-    explicit buffered_writer(Sink& sink, std::size_t buffer_bytes = 4096) : sink_(&sink) {
-        buffer_.reserve(buffer_bytes);
-    }
+    explicit buffered_writer(Sink& sink, std::size_t buffer_bytes = 4096)
+        : sink_(&sink), buffer_(buffer_bytes) {}
     buffered_writer(const buffered_writer&) = delete;
     buffered_writer& operator=(const buffered_writer&) = delete;
 
     /// Takes all bytes: into the buffer, and what has no room there into the sink.
     [[nodiscard]] task<> write(std::span<const std::byte> from) {
         while (!from.empty()) {
-            const std::size_t room = buffer_.capacity() - buffer_.size();
-            if (begin_ == buffer_.size() && from.size() >= buffer_.capacity()) {
+            if (buffer_.empty() && from.size() >= buffer_.capacity()) {
                 // Larger than the buffer, with nothing before it: straight through.
                 const std::size_t sent = co_await send(from);
                 accepted_ += sent;
                 from = from.subspan(sent);
                 continue;
             }
-            const std::size_t part = std::min(room, from.size());
-            buffer_.insert(buffer_.end(), from.begin(), from.begin() + static_cast<long>(part));
+            const std::size_t part = buffer_.take(from);
             accepted_ += part;
             from = from.subspan(part);
             if (!from.empty()) co_await flush();
@@ -64,14 +59,14 @@ public:
 
     /// Sends what is pending.
     [[nodiscard]] task<> flush() {
-        while (begin_ != buffer_.size())
-            begin_ += co_await send(std::span<const std::byte>(buffer_).subspan(begin_));
-        buffer_.clear();
-        begin_ = 0;
+        while (!buffer_.empty()) {
+            const std::size_t sent = co_await send(buffer_.bytes());
+            buffer_.sent(sent);
+        }
     }
 
     /// Bytes taken and not sent.
-    [[nodiscard]] std::size_t pending() const noexcept { return buffer_.size() - begin_; }
+    [[nodiscard]] std::size_t pending() const noexcept { return buffer_.size(); }
     /// Bytes taken, ever.
     [[nodiscard]] std::size_t accepted() const noexcept { return accepted_; }
 
@@ -87,8 +82,7 @@ private:
     }
 
     Sink* sink_;
-    std::vector<std::byte> buffer_;  // never grows past its first capacity
-    std::size_t begin_ = 0;          // what lies before has been sent
+    detail::write_buffer buffer_;
     std::size_t accepted_ = 0;
 };
 

@@ -28,7 +28,7 @@ public:
 
     explicit file_gate(loop&) noexcept {}
 
-    [[nodiscard]] static file_gate& here() { return loop::here().service<file_gate>(); }
+    [[nodiscard]] static file_gate& here();
 
     /// Starts `who` now, or when others have left. Each that was started leaves once.
     void enter(turn& who) noexcept {
