@@ -9,6 +9,7 @@
 #include <ringfence/ringfence.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 

@@ -23,18 +23,6 @@ constexpr std::size_t stride_for(std::size_t bytes) {
     return (bytes + cache_line - 1) / cache_line * cache_line + cache_line;
 }
 
-void* allocate_pages(std::size_t bytes) {
-    void* memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-    if (memory == nullptr) {
-#if RF_EXCEPTIONS
-        throw std::bad_alloc();
-#else
-        std::abort();
-#endif
-    }
-    return memory;
-}
-
 }  // namespace
 
 chunk chunk::copy_of(std::span<const std::byte> bytes) {
@@ -46,7 +34,20 @@ chunk chunk::copy_of(std::span<const std::byte> bytes) {
 
 void chunk::free_copy() noexcept { ::operator delete(data_); }
 
-void buffer_pool::page_deleter::operator()(void* memory) const noexcept { std::free(memory); }
+buffer_pool::pages::~pages() { std::free(memory_); }
+
+void buffer_pool::pages::allocate(std::size_t bytes) {
+    memory_ = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    if (memory_ == nullptr) {
+#if RF_EXCEPTIONS
+        throw std::bad_alloc();
+#else
+        std::abort();
+#endif
+    }
+}
+
+buffer_pool& buffer_pool::here() { return loop::here().service<buffer_pool>(); }
 
 void buffer_pool::configure(const buffer_pool_options& options) noexcept {
     RF_ASSERT(std::has_single_bit(options.count) && options.count <= 32768,
@@ -57,11 +58,11 @@ void buffer_pool::configure(const buffer_pool_options& options) noexcept {
 
 buffer_pool::buffer_pool(loop& owner)
     : owner_(owner), options_(next_options), stride_(stride_for(options_.bytes)) {
-    memory_.reset(static_cast<std::byte*>(allocate_pages(options_.count * stride_)));
+    memory_.allocate(options_.count * stride_);
     nodes_.resize(options_.count);
     if (owner.kernel().features().buf_ring) {
         const std::size_t bytes = options_.count * sizeof(io_uring_buf);
-        ring_memory_.reset(allocate_pages(bytes));
+        ring_memory_.allocate(bytes);
         std::memset(ring_memory_.get(), 0, bytes);
         auto* ring = static_cast<io_uring_buf_ring*>(ring_memory_.get());
         // Refused for want of locked memory, for one: then the pool does without.
@@ -99,6 +100,8 @@ std::uint16_t buffer_pool::lend() noexcept {
     ++owner_.counters().buffers;
     return id;
 }
+
+void buffer_pool::keep(std::uint16_t id) noexcept { free_.push_back(id); }  // reserved in full
 
 void buffer_pool::top_up() noexcept {
     if (ring_ == nullptr) return;

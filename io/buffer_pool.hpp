@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <source_location>
 #include <span>
 #include <string_view>
@@ -86,7 +85,7 @@ public:
     ~buffer_pool() override;
 
     /// The pool of the calling thread's loop.
-    [[nodiscard]] static buffer_pool& here() { return loop::here().service<buffer_pool>(); }
+    [[nodiscard]] static buffer_pool& here();
 
     /// Sizes for the pools that this thread makes from now on.
     static void configure(const buffer_pool_options& options) noexcept;
@@ -110,7 +109,7 @@ public:
     /// Without a ring: a free buffer, or `none`.
     [[nodiscard]] std::uint16_t lend() noexcept;
     [[nodiscard]] std::byte* address(std::uint16_t id) noexcept {
-        return memory_.get() + std::size_t{id} * stride_;
+        return static_cast<std::byte*>(memory_.get()) + std::size_t{id} * stride_;
     }
     /// Puts a buffer back and lets the oldest stream that ran out of buffers go on.
     void give_back(std::uint16_t id) noexcept;
@@ -155,6 +154,7 @@ public:
 private:
     friend class chunk;
     void put(std::uint16_t id) noexcept;
+    void keep(std::uint16_t id) noexcept;
     void top_up() noexcept;
 
     // With a ring, every buffer is one of three: offered to the kernel, out, or in free_.
@@ -165,11 +165,21 @@ private:
     std::uint32_t offered_ = 0;  // in the ring
     std::uint32_t window_ = 0;   // as many are offered, if there are
     std::uint16_t tail_ = 0;
-    struct page_deleter {
-        void operator()(void* memory) const noexcept;
+    class pages {
+    public:
+        pages() noexcept = default;
+        pages(const pages&) = delete;
+        pages& operator=(const pages&) = delete;
+        ~pages();
+        /// Once.
+        void allocate(std::size_t bytes);
+        [[nodiscard]] void* get() const noexcept { return memory_; }
+
+    private:
+        void* memory_ = nullptr;
     };
-    std::unique_ptr<std::byte, page_deleter> memory_;
-    std::unique_ptr<void, page_deleter> ring_memory_;
+    pages memory_;
+    pages ring_memory_;
     io_uring_buf_ring* ring_ = nullptr;
     std::vector<queued> nodes_;
     std::vector<std::uint16_t> free_;  // the one used last is at the back
@@ -187,7 +197,7 @@ inline chunk::~chunk() {
 
 inline void buffer_pool::put(std::uint16_t id) noexcept {
     if (ring_ == nullptr || offered_ >= window_) {
-        free_.push_back(id);  // reserved in full
+        keep(id);
         return;
     }
     ++offered_;

@@ -5,6 +5,7 @@
 #include <ringfence/io/unix_endpoint.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace rf::io::detail {

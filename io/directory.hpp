@@ -2,10 +2,10 @@
 #pragma once
 
 #include <ringfence/io/detail/path_operations.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>

@@ -3,9 +3,9 @@
 
 #include <ringfence/io/detail/process_state.hpp>
 #include <ringfence/io/pipe.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>

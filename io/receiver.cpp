@@ -165,7 +165,7 @@ void receiver::take_what_has_arrived() noexcept {
 void receiver::wake_reader() noexcept { std::exchange(reader_, nullptr)->wake(); }
 
 chunk receiver::take_spilled() noexcept {
-    std::unique_ptr<spill> oldest = std::move(spilled_.first);
+    rf::detail::owned<spill> oldest = std::move(spilled_.first);
     spilled_.first = std::move(oldest->next);
     if (const std::uint32_t offset = std::exchange(offset_, 0); offset != 0)
         return chunk::copy_of(oldest->bytes.bytes().subspan(offset));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/io/descriptor_in_flight.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/this_task.hpp>
@@ -9,7 +10,6 @@
 #include <ringfence/runtime/until_drained.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <source_location>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/signals.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
 #include <array>
 #include <coroutine>
 #include <cstdint>
-#include <memory>
 
 namespace rf::io {
 
@@ -66,7 +66,7 @@ public:
     [[nodiscard]] int try_next() noexcept;
 
 private:
-    std::unique_ptr<detail::signal_queue> queue_;
+    rf::detail::owned<detail::signal_queue> queue_;
 };
 
 }  // namespace rf::io

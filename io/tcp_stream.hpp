@@ -3,9 +3,9 @@
 
 #include <ringfence/io/endpoint.hpp>
 #include <ringfence/io/stream.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <vector>
 

@@ -4,11 +4,11 @@
 #include <ringfence/leakcheck/replay_token.hpp>
 #include <ringfence/leakcheck/simulated_options.hpp>
 #include <ringfence/runtime/detail/callable.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/run.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>

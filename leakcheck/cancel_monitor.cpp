@@ -30,6 +30,10 @@ cancel_monitor::cancel_monitor(cancel_monitor_options options)
 
 cancel_monitor::~cancel_monitor() { (void)loop_.watch_unwinding(outer_); }
 
+void cancel_monitor::on_late(std::function<void(const late_cancel&)> handler) {
+    handler_ = std::move(handler);
+}
+
 void cancel_monitor::unwinds(const task_record& task, const scope_node& scope) noexcept {
     count(task, scope, false);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/unwind_watch.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/loop.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -71,7 +71,7 @@ public:
     ~cancel_monitor();
 
     /// Hears of late ends instead of standard error, in the loop, outside any task. Must not throw.
-    void on_late(std::function<void(const late_cancel&)> handler) { handler_ = std::move(handler); }
+    void on_late(std::function<void(const late_cancel&)> handler);
 
     /// All lines, those with the longest end first.
     [[nodiscard]] std::vector<unwind_site> sites() const;

@@ -4,9 +4,9 @@
 #include <ringfence/leakcheck/bubble.hpp>
 #include <ringfence/leakcheck/simulated_options.hpp>
 #include <ringfence/runtime/detail/callable.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>

@@ -28,6 +28,10 @@ monitor::monitor(monitor_options options) : options_(options) {
             "for at least 1 line"));
 }
 
+void monitor::on_growth(std::function<void(const growth_warning&)> handler) {
+    handler_ = std::move(handler);
+}
+
 task<> monitor::run() {
     for (;;) {
         sample();

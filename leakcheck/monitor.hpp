@@ -2,11 +2,11 @@
 #pragma once
 
 #include <ringfence/leakcheck/detail/growth_track.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -89,9 +89,7 @@ public:
 
     /// Hears of growth, in the task that samples. Must not throw. By default the table is printed
     /// to standard error.
-    void on_growth(std::function<void(const growth_warning&)> handler) {
-        handler_ = std::move(handler);
-    }
+    void on_growth(std::function<void(const growth_warning&)> handler);
 
     /// All lines with lasting tasks, growing or not, the most first: over the last 8 intervals.
     [[nodiscard]] growth_warning lasting() const;

@@ -4,6 +4,7 @@
 #include <ringfence/leakcheck/detail/wait_edges.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/waiter.hpp>
 

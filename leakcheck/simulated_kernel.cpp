@@ -55,6 +55,8 @@ simulated_kernel& simulated_kernel::here() noexcept {
     return driver->kernel();
 }
 
+void simulated_kernel::make_black_hole(std::uint16_t port) { black_holes_.insert(port); }
+
 void simulated_kernel::submit(const io_uring_sqe& sqe) {
     auto owned = std::make_unique<request>();
     request& fresh = *owned;

@@ -4,9 +4,10 @@
 #include <ringfence/leakcheck/choices.hpp>
 #include <ringfence/leakcheck/detail/simulated_request.hpp>
 #include <ringfence/leakcheck/simulated_options.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/driver.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -69,7 +70,7 @@ public:
     [[nodiscard]] int make_listener(std::uint16_t port = 0);
     [[nodiscard]] std::uint16_t port_of(int listener) const;
     /// Connects to `port` take for ever, as behind a firewall that drops.
-    void make_black_hole(std::uint16_t port) { black_holes_.insert(port); }
+    void make_black_hole(std::uint16_t port);
     /// Connects at once. The client's end, or -ECONNREFUSED, -EAGAIN if the backlog is full.
     [[nodiscard]] int connect_to(int listener);
     [[nodiscard]] int make_file(std::string_view content = {});
@@ -179,9 +180,9 @@ private:
     std::uint64_t last_number_ = 0;
     std::map<int, std::shared_ptr<object>> table_;
     std::set<std::uint16_t> black_holes_;
-    std::map<std::uint64_t, std::unique_ptr<request>> pending_;  // by number
-    std::set<std::pair<instant, std::uint64_t>> queue_;          // what happens later
-    std::vector<std::uint64_t> ready_;                           // what is due, in no order
+    std::map<std::uint64_t, rf::detail::owned<request>> pending_;  // by number
+    std::set<std::pair<instant, std::uint64_t>> queue_;            // what happens later
+    std::vector<std::uint64_t> ready_;                             // what is due, in no order
     std::multimap<instant, std::function<void()>> actions_;
     std::map<std::uint16_t, detail::simulated_buffer_group> groups_;
     std::vector<injection> injections_;

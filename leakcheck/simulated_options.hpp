@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>
+#include <ringfence/runtime/detail/durations.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>
+#include <ringfence/runtime/detail/durations.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
+
 #include <csignal>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 namespace rf::leakcheck {
@@ -66,7 +67,7 @@ public:
 
 private:
     class watching;
-    std::unique_ptr<watching> watching_;
+    rf::detail::owned<watching> watching_;
 };
 
 }  // namespace rf::leakcheck

@@ -33,6 +33,10 @@ verdict_watch::~verdict_watch() {
     --loop_.background_timers;
 }
 
+void verdict_watch::on_finding(std::function<void(const wait_finding&)> handler) {
+    handler_ = std::move(handler);
+}
+
 void verdict_watch::arm() {
     loop_.timers().arm(timer_, loop_.cached_now() + options_.interval.count());
     ++loop_.background_timers;

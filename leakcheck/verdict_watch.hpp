@@ -2,10 +2,10 @@
 #pragma once
 
 #include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -55,9 +55,7 @@ public:
 
     /// Hears of what is new instead of standard error, in the loop, outside any task. Must not
     /// throw.
-    void on_finding(std::function<void(const wait_finding&)> handler) {
-        handler_ = std::move(handler);
-    }
+    void on_finding(std::function<void(const wait_finding&)> handler);
 
     [[nodiscard]] const verdict_watch_statistics& statistics() const noexcept { return seen_; }
 

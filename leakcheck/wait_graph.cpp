@@ -173,6 +173,8 @@ std::string_view to_string(verdict what) noexcept {
     return "unknown";
 }
 
+wait_graph::wait_graph(const wait_graph_options& options) : wait_graph(loop::here(), options) {}
+
 wait_graph::wait_graph(const loop& of, const wait_graph_options& options) {
     finder found(of, options);
     findings_ = found.run();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/loop.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -76,12 +76,13 @@ struct wait_finding {
 ///   allocates. Text is made for findings alone.
 class wait_graph {
 public:
-    explicit wait_graph(const wait_graph_options& options = {})
-        : wait_graph(loop::here(), options) {}
+    explicit wait_graph(const wait_graph_options& options = {});
     explicit wait_graph(const loop& of, const wait_graph_options& options = {});
 
     /// Proofs first.
-    [[nodiscard]] std::span<const wait_finding> findings() const noexcept { return findings_; }
+    [[nodiscard]] std::span<const wait_finding> findings() const noexcept {
+        return {findings_.data(), findings_.size()};
+    }
     /// Whether there is a proof among them.
     [[nodiscard]] bool proven() const noexcept {
         return !findings_.empty() && findings_.front().proof();

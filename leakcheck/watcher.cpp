@@ -41,9 +41,9 @@ std::string watcher::held_up(loop& owner) {
 
 void watcher::ends(loop& owner) {
     if (options_.opening_stacks) owner.drop_openings();
-    stalls_.reset();
-    verdicts_.reset();
-    cancels_.reset();
+    stalls_ = nullptr;
+    verdicts_ = nullptr;
+    cancels_ = nullptr;
 }
 
 }  // namespace rf::leakcheck

@@ -4,10 +4,10 @@
 #include <ringfence/leakcheck/cancel_monitor.hpp>
 #include <ringfence/leakcheck/stall_detector.hpp>
 #include <ringfence/leakcheck/verdict_watch.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/run_observer.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <string>
 
 namespace rf::leakcheck {
@@ -53,9 +53,9 @@ public:
 
 private:
     watcher_options options_;
-    std::unique_ptr<stall_detector> stalls_;
-    std::unique_ptr<verdict_watch> verdicts_;
-    std::unique_ptr<cancel_monitor> cancels_;
+    rf::detail::owned<stall_detector> stalls_;
+    rf::detail::owned<verdict_watch> verdicts_;
+    rf::detail::owned<cancel_monitor> cancels_;
 };
 
 }  // namespace rf::leakcheck

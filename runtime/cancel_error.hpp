@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 
-#include <chrono>
 #include <source_location>
 #include <stdexcept>
 #include <string>

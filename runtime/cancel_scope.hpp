@@ -5,10 +5,10 @@
 #include <ringfence/runtime/checkpoint.hpp>
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/body.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <optional>
 #include <source_location>
 #include <string_view>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/loop.hpp>
 
-#include <chrono>
 #include <limits>
 
 namespace rf {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/io_uring.hpp>
 #include <ringfence/runtime/features.hpp>
-
-#include <liburing.h>
 
 #include <cerrno>
 #include <cstddef>

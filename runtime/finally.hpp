@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/timeout.hpp>
-
-#include <chrono>
 
 namespace rf {
 

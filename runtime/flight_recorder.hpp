@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/driver.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <source_location>
 #include <span>
 #include <string>
@@ -124,7 +124,7 @@ private:
     const io_uring_sqe* unread_ = nullptr;  // of the newest entry, if that is a submission
     std::uint64_t noted_ = 0;
     std::size_t mask_;
-    std::unique_ptr<entry[]> ring_;
+    detail::owned<entry[]> ring_;
 };
 
 /// Events as text, a line each below a headline.

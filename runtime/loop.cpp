@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/loop.hpp>
 
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/detail/scheduler.hpp>
 #include <ringfence/runtime/detail/unwind_watch.hpp>
+#include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 #include <ringfence/runtime/waiter.hpp>

@@ -4,13 +4,12 @@
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/noted.hpp>
-#include <ringfence/runtime/detail/openings.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/detail/registry.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
-#include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/inbox.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/resource.hpp>
@@ -25,9 +24,11 @@
 
 namespace rf {
 
+class flight_recorder;
 class nursery;
 class run_observer;
 namespace detail {
+class openings;
 class scheduler;
 struct shard_state;
 class unwind_watch;
@@ -208,16 +209,11 @@ public:
     }
 
     /// Keeps the last `events` events from now on; 0: none any more.
-    void record_flight(std::size_t events) {
-        flight_ = events != 0 ? std::make_unique<flight_recorder>(events) : nullptr;
-        look_who_watches();
-    }
+    void record_flight(std::size_t events);
     /// Null unless record_flight() was called.
     [[nodiscard]] flight_recorder* flight() const noexcept { return flight_.get(); }
     /// The last `most` events as text; empty without a recorder.
-    [[nodiscard]] std::string recent_events(std::size_t most = 32) const {
-        return flight_ != nullptr ? flight_->describe(most, now_) : std::string();
-    }
+    [[nodiscard]] std::string recent_events(std::size_t most = 32) const;
 
     /// `watch` hears of cancelled tasks from now on; null: nobody does. Returns who did.
     detail::unwind_watch* watch_unwinding(detail::unwind_watch* watch) noexcept {
@@ -230,14 +226,8 @@ public:
     /// guards and bubbles ask for it, a watcher where it is told to. With it a task, a request, a
     /// descriptor and a buffer in use cost an allocation or two each; without, nothing but the
     /// branch at watched().
-    void keep_openings() {
-        if (openings_kept_++ == 0) openings_ = std::make_unique<detail::openings>();
-        look_who_watches();
-    }
-    void drop_openings() noexcept {
-        if (--openings_kept_ == 0) openings_ = nullptr;
-        look_who_watches();
-    }
+    void keep_openings();
+    void drop_openings() noexcept;
     /// Null unless keep_openings() was called.
     [[nodiscard]] detail::openings* openings() const noexcept { return openings_.get(); }
 
@@ -246,17 +236,11 @@ public:
     /// To be called where watched(), when the calling task has opened a thing of this class and
     /// number, or it is closed. A `line` stands in for the one that the task is at.
     void tell_of_opening(resource_kind kind, std::uint64_t number,
-                         std::source_location line = {}) noexcept {
-        if (openings_ != nullptr) openings_->note(kind, number, line);
-    }
+                         std::source_location line = {}) noexcept;
     /// Who opened it, as far as that was kept; may be null.
     [[nodiscard]] std::shared_ptr<const opening_stack> opened_from(resource_kind kind,
-                                                                   std::uint64_t number) const {
-        return openings_ != nullptr ? openings_->find(kind, number) : nullptr;
-    }
-    void tell_of_closing(resource_kind kind, std::uint64_t number) noexcept {
-        if (openings_ != nullptr) openings_->forget(kind, number);
-    }
+                                                                   std::uint64_t number) const;
+    void tell_of_closing(resource_kind kind, std::uint64_t number) noexcept;
 
     /// Who looks into the run; null: nobody.
     run_observer* observer = nullptr;
@@ -304,7 +288,7 @@ private:
 
     struct service_entry {
         const void* key;
-        std::unique_ptr<loop_service> object;
+        detail::owned<loop_service> object;
     };
 
     std::unique_ptr<driver> driver_;
@@ -318,9 +302,9 @@ private:
     loop_limits limits_;
     std::int32_t ready_max_;  // waits of one resumption that may be done at once
     detail::scheduler* scheduler_ = nullptr;
-    std::unique_ptr<flight_recorder> flight_;
+    detail::owned<flight_recorder> flight_;
     detail::unwind_watch* unwind_watch_ = nullptr;
-    std::unique_ptr<detail::openings> openings_;
+    detail::owned<detail::openings> openings_;
     std::uint32_t openings_kept_ = 0;  // who asked for them
     std::uint64_t ended_ = 0;          // with a recorder: the task that ended last
     std::uint64_t resumes_ = 0;        // times two: what beat_ is while a task runs

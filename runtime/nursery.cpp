@@ -142,6 +142,12 @@ std::exception_ptr nursery_core::take_failure() noexcept {
     return failures_.empty() ? nullptr : failures_.front().error;
 }
 
+void nursery_core::drain() noexcept { drain(std::chrono::seconds(10)); }
+
+void nursery_core::on_child_failure(std::function<void(const child_failure&)> handler) {
+    handler_ = std::move(handler);
+}
+
 nursery_statistics nursery_core::statistics() const noexcept {
     std::uint64_t waiting = 0;
     waiting_.for_each([&](const spawn_waiter&) { ++waiting; });

@@ -4,6 +4,7 @@
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/child.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/nursery_core.hpp>
 #include <ringfence/runtime/detail/remote_child.hpp>
 #include <ringfence/runtime/join_handle.hpp>
@@ -11,7 +12,6 @@
 #include <ringfence/runtime/start.hpp>
 #include <ringfence/runtime/task.hpp>
 
-#include <chrono>
 #include <functional>
 #include <source_location>
 #include <string_view>

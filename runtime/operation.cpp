@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/operation.hpp>
 
+#include <ringfence/runtime/flight_recorder.hpp>
+
 namespace rf {
 namespace {
 

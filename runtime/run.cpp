@@ -5,6 +5,7 @@
 #include <ringfence/runtime/detail/hold_up_report.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/task_tree.hpp>
+#include <ringfence/runtime/uring_driver.hpp>
 
 #include <fmt/format.h>
 

@@ -3,13 +3,13 @@
 
 #include <ringfence/runtime/accounting.hpp>
 #include <ringfence/runtime/detail/body.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/nursery.hpp>
 #include <ringfence/runtime/run_observer.hpp>
 #include <ringfence/runtime/signals.hpp>
 #include <ringfence/runtime/task.hpp>
-#include <ringfence/runtime/uring_driver.hpp>
+#include <ringfence/runtime/uring_options.hpp>
 
-#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>

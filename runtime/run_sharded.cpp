@@ -4,6 +4,7 @@
 #include <ringfence/runtime/detail/shard_run.hpp>
 #include <ringfence/runtime/detail/shard_set.hpp>
 #include <ringfence/runtime/processors.hpp>
+#include <ringfence/runtime/uring_driver.hpp>
 
 #include <fmt/format.h>
 

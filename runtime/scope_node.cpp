@@ -2,6 +2,7 @@
 #include <ringfence/runtime/detail/scope_node.hpp>
 
 #include <ringfence/runtime/detail/image_builder.hpp>
+#include <ringfence/runtime/flight_recorder.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/stop_token.hpp>
 #include <ringfence/runtime/waiter.hpp>

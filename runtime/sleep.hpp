@@ -2,10 +2,10 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
-#include <chrono>
 #include <coroutine>
 
 namespace rf {

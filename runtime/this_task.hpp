@@ -36,11 +36,7 @@ inline void set_name(const char* text) noexcept { detail_here::current().origin.
 }
 
 /// The earliest deadline of the scopes around the task, up to a shield. Nothing if there is none.
-[[nodiscard]] inline std::optional<clock::time_point> deadline() noexcept {
-    const instant earliest = detail_here::current().scope->effective_deadline();
-    if (earliest == instant_never) return std::nullopt;
-    return clock::time_point(clock::duration(earliest));
-}
+[[nodiscard]] std::optional<clock::time_point> deadline() noexcept;
 
 /// Whether the task is asked to finish what it is at and begin nothing new.
 [[nodiscard]] inline bool draining() noexcept {

@@ -2,7 +2,7 @@
 #pragma once
 // umbrella: no, for drivers and operations only
 
-#include <liburing.h>
+#include <ringfence/runtime/detail/io_uring.hpp>
 
 #include <cstdint>
 

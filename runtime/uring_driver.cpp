@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <ringfence/runtime/uring_driver.hpp>
+#include <ringfence/runtime/detail/uring_driver.hpp>
 
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/uring_requests.hpp>

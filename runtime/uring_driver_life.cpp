@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How the io_uring driver begins and ends.
 #include <ringfence/runtime/assert.hpp>
-#include <ringfence/runtime/uring_driver.hpp>
+#include <ringfence/runtime/detail/uring_driver.hpp>
 #include <ringfence/runtime/uring_probe.hpp>
 #include <ringfence/runtime/uring_refusal.hpp>
 #include <ringfence/runtime/uring_requests.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the driver does when the kernel takes less than it is offered.
 #include <ringfence/runtime/assert.hpp>
-#include <ringfence/runtime/uring_driver.hpp>
+#include <ringfence/runtime/detail/uring_driver.hpp>
 
 #include <fmt/format.h>
 

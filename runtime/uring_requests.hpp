@@ -2,9 +2,8 @@
 #pragma once
 // umbrella: no, for drivers and operations only
 
-#include <liburing.h>
+#include <ringfence/runtime/detail/io_uring.hpp>
 
-#include <algorithm>
 #include <bit>
 #include <climits>
 #include <cstddef>
@@ -25,7 +24,7 @@ inline constexpr std::size_t transfer_max = static_cast<std::size_t>(INT_MAX) & 
 }
 
 [[nodiscard]] inline std::uint32_t length(std::size_t size) noexcept {
-    return static_cast<std::uint32_t>(std::min(size, transfer_max));
+    return static_cast<std::uint32_t>(size < transfer_max ? size : transfer_max);
 }
 
 /// The four fields that nearly every request has.

@@ -2,12 +2,12 @@
 #pragma once
 // umbrella: no, for the io_uring driver only
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/uring_syscalls.hpp>
 
 #include <liburing.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

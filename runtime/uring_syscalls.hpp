@@ -2,9 +2,10 @@
 #pragma once
 // umbrella: no, for the io_uring driver and its tests only
 
+#include <ringfence/runtime/detail/durations.hpp>
+
 #include <liburing.h>
 
-#include <chrono>
 #include <cstddef>
 
 namespace rf::detail {

@@ -67,6 +67,11 @@ void bulkhead::describe(wait_description& out) const {
     out.owner = "the calls that run in it";
 }
 
+result<bulkhead::place> bulkhead::enter_awaiter::await_result() const {
+    if (refused_) return full_error();
+    return place(*owner_);
+}
+
 rf::error bulkhead::full_error() noexcept { return {"bulkhead", EBUSY}; }
 
 void bulkhead::refuse() const {

@@ -125,10 +125,7 @@ public:
             owner_->refuse();
         return place(*owner_);
     }
-    [[nodiscard]] result<place> await_result() const {
-        if (refused_) return full_error();
-        return place(*owner_);
-    }
+    [[nodiscard]] result<place> await_result() const;
     [[nodiscard]] cancel_outcome cancel() noexcept override {
         --owner_->waiting_;
         return detail::queued_wait::cancel();

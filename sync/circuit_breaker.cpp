@@ -72,6 +72,10 @@ bool circuit_breaker::enter() noexcept {
     return true;
 }
 
+void circuit_breaker::on_change(std::function<void(circuit_state, circuit_state)> listener) {
+    listener_ = std::move(listener);
+}
+
 circuit_breaker::admission circuit_breaker::try_admit() noexcept {
     const bool in = enter();
     return {in ? this : nullptr, era_};

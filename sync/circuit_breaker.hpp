@@ -3,6 +3,7 @@
 
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/body.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/this_task.hpp>
@@ -10,7 +11,6 @@
 #include <ringfence/sync/detail/wait_queue.hpp>
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -99,9 +99,7 @@ public:
     [[nodiscard]] admission try_admit() noexcept;
 
     /// Hears of each change, at once, in the task that caused it. Must not throw.
-    void on_change(std::function<void(circuit_state from, circuit_state to)> listener) {
-        listener_ = std::move(listener);
-    }
+    void on_change(std::function<void(circuit_state from, circuit_state to)> listener);
 
     /// Half open also if the next call would make it so.
     [[nodiscard]] circuit_state state() const noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/sync/detail/pipeline_stage.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
@@ -119,7 +120,7 @@ private:
     void check(const stage_options& options) const;
 
     detail::identity identity_;
-    std::vector<std::unique_ptr<detail::pipeline_stage>> stages_;
+    std::vector<rf::detail::owned<detail::pipeline_stage>> stages_;
     bool complete_ = false;
     bool running_ = false;
 };

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/result.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/sync/detail/guarded.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <ringfence/runtime/detail/body.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/sync/detail/guarded.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <source_location>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/sync/detail/shared_channel_core.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <optional>

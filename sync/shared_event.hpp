@@ -2,9 +2,9 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/sync/detail/shared_core.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>

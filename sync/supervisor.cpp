@@ -103,6 +103,10 @@ supervisor::~supervisor() {
         detail::misused(identity_, "it was destroyed while it runs; it has to outlive run()");
 }
 
+void supervisor::on_exit(std::function<void(const child_exit&)> handler) {
+    handler_ = std::move(handler);
+}
+
 void supervisor::add(std::string name, std::function<task<>()> start, child_options options) {
     const auto refuse = [&](const char* why) {
         RF_THROW(

@@ -3,12 +3,13 @@
 
 #include <ringfence/runtime/cancel_scope.hpp>
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/nursery.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 #include <ringfence/sync/event.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -136,7 +137,7 @@ public:
     void add(std::string name, std::function<task<>()> start, child_options options = {});
 
     /// Hears of each child that ends by itself. Runs in the supervisor's task; must not throw.
-    void on_exit(std::function<void(const child_exit&)> handler) { handler_ = std::move(handler); }
+    void on_exit(std::function<void(const child_exit&)> handler);
 
     /// Starts the children and keeps them running. One call at a time; a later one starts anew.
     [[nodiscard]] task<> run(std::source_location where = std::source_location::current());
@@ -161,7 +162,7 @@ private:
 
     detail::identity identity_;
     const supervisor_options options_;
-    std::vector<std::unique_ptr<child>> children_;  // in the order of adding
+    std::vector<rf::detail::owned<child>> children_;  // in the order of adding
     std::function<void(const child_exit&)> handler_;
     std::deque<instant> restarts_;  // within the window, oldest first
     std::vector<child*> ended_;     // by themselves and not dealt with, oldest first

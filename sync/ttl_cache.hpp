@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 #include <ringfence/sync/single_flight.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

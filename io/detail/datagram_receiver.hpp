@@ -3,12 +3,12 @@
 
 #include <ringfence/io/buffer_pool.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -111,7 +111,7 @@ private:
     std::uint32_t name_room_;
     msghdr message_{};
     // Without multishot: header, name and payload of the one datagram in flight.
-    std::unique_ptr<std::byte[]> single_;
+    rf::detail::owned<std::byte[]> single_;
     iovec single_part_{};
     bool stopped_ = false;
 };

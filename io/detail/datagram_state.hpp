@@ -8,7 +8,6 @@
 #include <ringfence/io/error_table.hpp>
 #include <ringfence/runtime/result.hpp>
 
-#include <algorithm>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -159,7 +158,7 @@ public:
                           const sockaddr* to = nullptr, socklen_t to_size = 0) noexcept
         : socket_(&socket), part_{const_cast<std::byte*>(from.data()), from.size()},
           to_size_(to_size) {
-        if (to != nullptr) std::memcpy(&to_, to, std::min<std::size_t>(to_size, sizeof to_));
+        if (to != nullptr) std::memcpy(&to_, to, to_size < sizeof to_ ? to_size : sizeof to_);
     }
     void await_suspend(std::coroutine_handle<>) noexcept {
         if (!enter()) return;

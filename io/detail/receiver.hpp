@@ -2,11 +2,11 @@
 #pragma once
 
 #include <ringfence/io/buffer_pool.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
 #include <cstdint>
-#include <memory>
 
 namespace rf::io::detail {
 
@@ -95,12 +95,12 @@ private:
     int fd_;
     int error_ = 0;
     struct spill {
-        std::unique_ptr<spill> next;
+        rf::detail::owned<spill> next;
         chunk bytes;
     };
     // What came beyond queue_max, behind the queue. A list, because an empty one is two pointers.
     struct spill_list {
-        std::unique_ptr<spill> first;
+        rf::detail::owned<spill> first;
         spill* last = nullptr;
         [[nodiscard]] bool empty() const noexcept { return first == nullptr; }
     };

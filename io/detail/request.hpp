@@ -68,7 +68,7 @@ public:
         out.kind = "io";
         out.what = static_cast<const Derived&>(*this).name();
         if (std::string text = static_cast<const Derived&>(*this).about(); !text.empty())
-            out.what += " " + text;
+            out.what.append(" ").append(text);
         out.owner = "the kernel";
     }
     void owners(wait_owners& out) const override { out.outside(); }

@@ -4,8 +4,6 @@
 #include <ringfence/leakcheck/detail/simulated_object.hpp>
 #include <ringfence/runtime/driver.hpp>
 
-#include <liburing.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>

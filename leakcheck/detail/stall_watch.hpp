@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/driver.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 

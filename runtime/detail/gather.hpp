@@ -67,14 +67,7 @@ public:
     /// A child is gone and `error` is its failure, if it had one.
     void ended(std::size_t index, std::uint64_t task_id, bool has_value,
                const std::exception_ptr& error) {
-        if (rule_ == gather_rule::all || (!has_value && error == nullptr)) return;
-        if (failures != nullptr && error != nullptr)
-            failures->push_back({error, task_id, nullptr, where_});
-        if (first_end_ == none) first_end_ = index;
-        if (has_value && first_value_ == none) first_value_ = index;
-        if (error != nullptr && first_failure_ == none) first_failure_ = index;
-        if (has_value || rule_ == gather_rule::first_end)
-            children.scope().cancel(cancel_cause::finished, "another one was first", where_);
+        if (rule_ != gather_rule::all) note_end(index, task_id, has_value, error);
     }
 
     [[nodiscard]] bool owns_failures() const noexcept { return rule_ != gather_rule::all; }
@@ -86,6 +79,9 @@ public:
     [[nodiscard]] std::size_t first_failure() const noexcept { return first_failure_; }
 
 private:
+    void note_end(std::size_t index, std::uint64_t task_id, bool has_value,
+                  const std::exception_ptr& error);
+
     gather_rule rule_;
     std::source_location where_;
     std::size_t first_end_ = none;

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -111,14 +111,12 @@ public:
     void drain(std::chrono::duration<Rep, Period> grace) noexcept {
         drain_for(to_nanoseconds(grace));
     }
-    void drain() noexcept { drain(std::chrono::seconds(10)); }
+    void drain() noexcept;
 
     /// Hears of each failed child under `isolate`, and under the others of each failure after the
     /// first, the body's among them. Without a handler they are printed to standard error, unless
     /// nursery_options::failures takes them. Runs in the loop, outside any task; must not throw.
-    void on_child_failure(std::function<void(const child_failure&)> handler) {
-        handler_ = std::move(handler);
-    }
+    void on_child_failure(std::function<void(const child_failure&)> handler);
 
     [[nodiscard]] bool cancelled() const noexcept { return scope_.cancelled(); }
     [[nodiscard]] bool draining() const noexcept { return scope_.draining(); }

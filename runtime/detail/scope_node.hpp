@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/detail/slot.hpp>
 #include <ringfence/runtime/detail/task_record.hpp>
 #include <ringfence/runtime/driver.hpp>
 #include <ringfence/runtime/timer_wheel.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -131,7 +131,7 @@ public:
     intrusive_list<scope_hook> on_cancel;  // told once, when cancelled() turns true
     intrusive_list<scope_hook> on_drain;   // told once, when draining() turns true
     nursery_core* nursery = nullptr;       // set when the scope is a nursery's
-    std::unique_ptr<stop_hook> stop;       // made by the first this_task::stop_token()
+    owned<stop_hook> stop;                 // made by the first this_task::stop_token()
 
 private:
     friend class image_builder;
@@ -148,7 +148,7 @@ private:
     deadline_timer timer_;
     instant deadline_ = instant_never;
     const char* literal_reason_ = nullptr;
-    std::unique_ptr<std::string> reason_;
+    owned<std::string> reason_;
     std::source_location opened_;
     std::source_location cancelled_at_;
     instant cancelled_since_ = 0;

@@ -91,7 +91,7 @@ public:
         std::vector<const waiter*> all;
         for (const one_case& one : cases_)
             all.push_back(&one.wait());
-        describe_select(out, all);
+        describe_select(out, {all.data(), all.size()});
     }
     void owners(wait_owners& out) const override {
         for (const one_case& one : cases_)

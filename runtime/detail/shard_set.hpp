@@ -2,12 +2,12 @@
 #pragma once
 
 #include <ringfence/runtime/clock.hpp>
+#include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/inbox.hpp>
 #include <ringfence/runtime/shard.hpp>
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>

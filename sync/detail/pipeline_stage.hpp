@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/nursery.hpp>
 #include <ringfence/runtime/task.hpp>
 #include <ringfence/runtime/this_task.hpp>
@@ -202,9 +203,9 @@ private:
     const bool ordered_;
     const std::size_t capacity_;
     std::optional<pipeline_queue<T>> queue_;
-    std::unique_ptr<auto_event[]> turns_;  // number % workers
-    std::uint64_t turn_ = 0;               // the number whose result leaves next
-    std::size_t left_ = 0;                 // workers that have not ended
+    rf::detail::owned<auto_event[]> turns_;  // number % workers
+    std::uint64_t turn_ = 0;                 // the number whose result leaves next
+    std::size_t left_ = 0;                   // workers that have not ended
 };
 
 }  // namespace detail

@@ -7,7 +7,6 @@
 #include <ringfence/sync/detail/item_ring.hpp>
 #include <ringfence/sync/detail/shared_core.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -87,10 +86,11 @@ public:
     /// Takes up to `max` more after a first receive, and appends them.
     std::size_t pop_more(std::vector<T>& to, std::size_t max, std::size_t hint) {
         std::size_t count = 0;
-        for (std::size_t want = std::min(max, hint); want != 0;) {
-            const std::size_t batch = std::min(want, shared_batch_max);
-            if (to.capacity() - to.size() < batch)  // not under the lock
-                to.reserve(std::max(to.capacity() * 2, to.size() + batch));
+        for (std::size_t want = max < hint ? max : hint; want != 0;) {
+            const std::size_t batch = want < shared_batch_max ? want : shared_batch_max;
+            const std::size_t needed = to.size() + batch;
+            if (to.capacity() < needed)  // not under the lock
+                to.reserve(to.capacity() * 2 < needed ? needed : to.capacity() * 2);
             std::size_t moved = 0;
             {
                 const change here(*this);
@@ -162,7 +162,9 @@ private:
     }
     std::size_t put(T* first, std::size_t count) noexcept {
         if (closed_) return 0;
-        count = std::min({count, items_.capacity() - items_.size(), shared_batch_max});
+        const std::size_t room = items_.capacity() - items_.size();
+        if (count > room) count = room;
+        if (count > shared_batch_max) count = shared_batch_max;
         for (std::size_t i = 0; i < count; ++i)
             items_.push(std::move(first[i]));
         sent_ += count;

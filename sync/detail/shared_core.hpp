@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/detail/durations.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/inbox.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <source_location>
 #include <vector>
@@ -140,7 +140,7 @@ private:
     std::array<std::condition_variable, shared_sides> bells_;  // of plain threads
     std::array<std::size_t, shared_sides> threads_{};          // plain threads in block()
     std::array<std::size_t, shared_sides> waiting_{};          // tasks in all ports
-    std::vector<std::unique_ptr<shared_port>> ports_;          // one a loop that ever waited
+    std::vector<rf::detail::owned<shared_port>> ports_;        // one a loop that ever waited
     std::size_t next_ = 0;                                     // the port to be told first
     std::size_t handles_ = 0;
     std::uint64_t posts_ = 0;

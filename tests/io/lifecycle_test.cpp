@@ -15,6 +15,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <set>
 #include <sys/eventfd.h>
 #include <sys/stat.h>

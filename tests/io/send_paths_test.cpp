@@ -2,8 +2,8 @@
 // The two short ways that a send can take: by a slot of the ring, and at once without a request.
 #include "tests/io/masked_run.hpp"
 #include "tests/io/socket_test.hpp"
+#include <ringfence/runtime/detail/uring_driver.hpp>
 #include <ringfence/runtime/offload.hpp>
-#include <ringfence/runtime/uring_driver.hpp>
 
 #include <array>
 #include <cerrno>

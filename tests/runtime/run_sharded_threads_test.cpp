@@ -5,6 +5,7 @@
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/until_drained.hpp>
+#include <ringfence/runtime/uring_driver.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/runtime/uring_fixture.hpp"
+#include <ringfence/runtime/detail/uring_driver.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
 #include <doctest/doctest.h>
