@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/sync/detail/held.hpp>
+#include <ringfence/sync/detail/late_wait.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
 #include <cstddef>
@@ -53,6 +54,7 @@ struct mutex_statistics {
 /// Cost: never allocates; an uncontended lock() does not suspend.
 class alignas(16) mutex {  // elsewhere lock() takes a third longer on EPYC
 public:
+    class lock_wait;
     class [[nodiscard]] lock_awaiter;
 
     explicit mutex(std::source_location made = std::source_location::current()) noexcept
@@ -127,20 +129,28 @@ private:
 
 // Implementation
 
-class [[nodiscard]] mutex::lock_awaiter final
-    : public detail::tried_wait<lock_awaiter, detail::mutex_wait> {
+class mutex::lock_wait : public detail::mutex_wait {
 public:
-    lock_awaiter(mutex& wanted, std::source_location where) noexcept
-        : tried_wait(where), mutex_(&wanted) {}
-
-    [[nodiscard]] bool try_now() const noexcept { return mutex_->take(where()); }
-    void start() noexcept { mutex_->waiters_.add(*this, mutex_->identity_); }
-    [[nodiscard]] mutex_guard await_resume() const noexcept { return mutex_guard(*mutex_); }
+    lock_wait(mutex& wanted, std::source_location where) noexcept
+        : mutex_wait(where), mutex_(&wanted) {}
     void describe(wait_description& out) const override { mutex_->describe(out); }
     void owners(wait_owners& out) const override { out.holder(mutex_->owner_); }
 
+protected:
+    ~lock_wait() = default;
+
 private:
     mutex* mutex_;
+};
+
+class [[nodiscard]] mutex::lock_awaiter final
+    : public detail::late_wait<lock_awaiter, mutex, std::source_location, lock_wait> {
+public:
+    using late_wait::late_wait;
+
+    [[nodiscard]] bool try_now() const noexcept { return of().take(wanted()); }
+    void start_wait(lock_wait& wait) const noexcept { of().waiters_.add(wait, of().identity_); }
+    [[nodiscard]] mutex_guard await_resume() const noexcept { return mutex_guard(of()); }
 };
 
 inline mutex::lock_awaiter mutex::lock(std::source_location where) noexcept {

@@ -29,7 +29,7 @@ semaphore::~semaphore() {
 
 void semaphore::admit() noexcept {
     while (!waiters_.empty()) {
-        auto& oldest = static_cast<acquire_awaiter&>(waiters_.front());
+        auto& oldest = static_cast<acquire_wait&>(waiters_.front());
         if (oldest.count() > available_) return;
         available_ -= oldest.count();
         ++acquired_;

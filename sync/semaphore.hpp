@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/sync/detail/late_wait.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
 #include <cstddef>
@@ -37,6 +38,7 @@ struct semaphore_statistics {
 /// Cost: never allocates; acquire() with permits at hand does not suspend.
 class alignas(16) semaphore {
 public:
+    class acquire_wait;
     class [[nodiscard]] acquire_awaiter;
 
     explicit semaphore(std::size_t permits,
@@ -134,22 +136,31 @@ private:
 
 // Implementation
 
-class [[nodiscard]] semaphore::acquire_awaiter final : public detail::tried_wait<acquire_awaiter> {
+class semaphore::acquire_wait : public detail::queued_wait {
 public:
-    acquire_awaiter(semaphore& from, std::size_t count) noexcept : from_(&from), count_(count) {}
-
-    [[nodiscard]] bool try_now() const noexcept { return from_->take(count_); }
-    void start() noexcept { from_->waiters_.add(*this, from_->identity_); }
-    [[nodiscard]] permit await_resume() const noexcept { return permit(*from_, count_); }
+    acquire_wait(semaphore& from, std::size_t count) noexcept : from_(&from), count_(count) {}
 
     /// Those behind may have waited only for this one to get its many.
     void on_removed() noexcept override { from_->admit(); }
     void describe(wait_description& out) const override { from_->describe(out, count_); }
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
+protected:
+    ~acquire_wait() = default;
+
 private:
     semaphore* from_;
     std::size_t count_;
+};
+
+class [[nodiscard]] semaphore::acquire_awaiter final
+    : public detail::late_wait<acquire_awaiter, semaphore, std::size_t, acquire_wait> {
+public:
+    using late_wait::late_wait;
+
+    [[nodiscard]] bool try_now() const noexcept { return of().take(wanted()); }
+    void start_wait(acquire_wait& wait) const noexcept { of().waiters_.add(wait, of().identity_); }
+    [[nodiscard]] permit await_resume() const noexcept { return permit(of(), wanted()); }
 };
 
 inline semaphore::acquire_awaiter semaphore::acquire(std::size_t count) {

@@ -66,7 +66,10 @@ public:
         if (Otherwise && winner_ == none) winner_ = count;
         return winner_ != none;
     }
-    void start() noexcept { (start_case(std::get<I>(cases_)), ...); }
+    void start() noexcept {
+        (std::get<I>(cases_).prepare(), ...);
+        (start_case(std::get<I>(cases_)), ...);
+    }
     result await_resume() { return take<0>(); }
 
     [[nodiscard]] cancel_outcome cancel() noexcept override {

@@ -36,7 +36,14 @@ template <class Awaiter>
         return awaiter.await_ready();
 }
 
-/// One case of a select: an awaiter that can be taken back at once.
+/// Awaiters that make their waiter only when they have to wait make it now.
+template <class Awaiter>
+void prepare_case(Awaiter& awaiter) noexcept {
+    if constexpr (requires { awaiter.prepare(); }) awaiter.prepare();
+}
+
+/// One case of a select: an awaiter that can be taken back at once. Before any case starts, all are
+/// prepared.
 template <class Awaiter>
 class select_case {
 public:
@@ -47,6 +54,7 @@ public:
     explicit select_case(A&& awaitable) : awaiter_(get_awaiter(static_cast<A&&>(awaitable))) {}
 
     [[nodiscard]] bool ready() { return try_case(awaiter_); }
+    void prepare() noexcept { prepare_case(awaiter_); }
     void start() noexcept { awaiter_.start(); }
     result take() { return awaiter_.await_resume(); }
     [[nodiscard]] waiter& wait() const noexcept { return waiter_of(awaiter_); }
@@ -65,6 +73,7 @@ public:
         : awaiter_(std::move(wrapped).unwrap()) {}
 
     [[nodiscard]] bool ready() { return try_case(awaiter_); }
+    void prepare() noexcept { prepare_case(awaiter_); }
     void start() noexcept { awaiter_.start(); }
     result take() { return awaiter_.await_result(); }
     [[nodiscard]] waiter& wait() const noexcept { return waiter_of(awaiter_); }

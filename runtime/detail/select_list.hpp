@@ -56,6 +56,8 @@ public:
         return winner_ != none;
     }
     void start() noexcept {
+        for (one_case& one : cases_)
+            one.prepare();
         for (one_case& one : cases_) {
             if (winner_ != none) return;
             waiter::begin_case(one.wait(), *this);
