@@ -9,8 +9,8 @@ namespace rf {
 /// What one loop has in hand, and has had. Kept always, by plain stores on the loop's thread.
 struct accounting {
     std::uint64_t tasks_live = 0;
-    std::uint64_t tasks_peak = 0;
     std::uint64_t tasks_started = 0;  // ever
+    std::uint64_t tasks_peak = 0;
     /// Of those, unwound as a whole. One that gave up on a part of its work, in a timeout, a race
     /// or a cancel_scope of its own, and went on was not cancelled.
     std::uint64_t tasks_cancelled = 0;

@@ -186,7 +186,6 @@ auto start_async(nursery_core& home, std::source_location where, F&& fn, Args&&.
     record_guard<type> undo{made};
     auto* first = task_access::release(made->call());
     undo.owned = nullptr;
-    made->finish = &type::finish_child;
     join_state<result>& state = made->extra.state;
     state.record = made;
     state.free_record = [](task_record* record) noexcept { delete static_cast<type*>(record); };

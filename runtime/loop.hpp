@@ -142,7 +142,13 @@ public:
     /// The nursery that rf::run owns, home of daemons. Null outside rf::run.
     nursery* root_nursery = nullptr;
 
-    [[nodiscard]] std::uint64_t next_task_id() noexcept { return ++counters_.tasks_started; }
+    /// Counts a task that begins, and gives its number.
+    [[nodiscard]] std::uint64_t count_task() noexcept {
+        const std::uint64_t number = ++counters_.tasks_started;
+        if (++counters_.tasks_live > counters_.tasks_peak)
+            counters_.tasks_peak = counters_.tasks_live;
+        return number;
+    }
     [[nodiscard]] std::uint64_t last_task_id() const noexcept { return counters_.tasks_started; }
 
     /// A number for choices that should be fair and need not be secret. The same sequence in every
@@ -292,7 +298,9 @@ private:
     };
 
     std::unique_ptr<driver> driver_;
+    // Neighbours, for each resumption writes both.
     detail::task_record* ready_head_ = nullptr;
+    std::atomic<std::uint64_t> beat_{1};
     detail::task_record** ready_tail_ = &ready_head_;
     instant now_ = 0;
     std::uint64_t posts_expected_ = 0;
@@ -309,11 +317,10 @@ private:
     std::uint64_t ended_ = 0;          // with a recorder: the task that ended last
     std::uint64_t resumes_ = 0;        // times two: what beat_ is while a task runs
     bool watched_ = false;             // by a recorder, an unwind_watch, or for openings_
-    std::atomic<std::uint64_t> beat_{1};
     timer_wheel timers_;
     inbox inbox_;
     std::atomic<std::uint32_t> posters_{0};  // calls of post() that have not returned
-    rf::accounting counters_;
+    alignas(16) rf::accounting counters_;
     rf::ledger ledger_;
     detail::scope_node root_;
     std::vector<service_entry> services_;

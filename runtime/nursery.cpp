@@ -59,7 +59,10 @@ void nursery_core::finish() noexcept {
 }
 
 void nursery_core::child_ended(child_end&& end) noexcept {
-    --(end.service ? services_live_ : live_);
+    if (end.service)
+        --services_live_;
+    else
+        ++settled_;
     accounting& counters = loop::here().counters();
     --counters.tasks_live;
     if (end.failed) {
@@ -75,7 +78,7 @@ void nursery_core::child_ended(child_end&& end) noexcept {
 
 // Lets those in who wait for a place, or for the end.
 void nursery_core::child_gone() noexcept {
-    while (!waiting_.empty() && live_ < options_.limit) {
+    while (!waiting_.empty() && size() < options_.limit) {
         spawn_waiter& next = waiting_.pop_front();
         next.start_now();
         if (!next.place_unused) break;
@@ -123,7 +126,7 @@ void nursery_core::close_body(std::exception_ptr error) noexcept {
 }
 
 void nursery_core::check_idle() noexcept {
-    if (!body_ended_ || live_ != 0) return;
+    if (!body_ended_ || size() != 0) return;
     if (services_live_ != 0) {
         services_.cancel(cancel_cause::finished, "the children they served have ended",
                          scope_.opened());
@@ -151,7 +154,7 @@ void nursery_core::on_child_failure(std::function<void(const child_failure&)> ha
 nursery_statistics nursery_core::statistics() const noexcept {
     std::uint64_t waiting = 0;
     waiting_.for_each([&](const spawn_waiter&) { ++waiting; });
-    return {live_, services_live_, started_, failed_, cancelled_, waiting};
+    return {size(), services_live_, started_, failed_, cancelled_, waiting};
 }
 
 void nursery_core::check_not_draining() const {

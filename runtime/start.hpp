@@ -163,7 +163,6 @@ private:
                     return;
                 }
                 undo.owned = nullptr;
-                made->finish = &type::finish_child;
                 child_scope_ = &made->extra.scope;
                 child_scope_->attach(&home_.scope(), nullptr);
                 launch(*made, first, home_, *child_scope_, false);

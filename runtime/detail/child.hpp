@@ -37,7 +37,7 @@ struct child final : task_record {
 
     template <class... Given>
     explicit child(std::source_location where, Given&&... given)
-        : task_record(where), extra(where), work(std::forward<Given>(given)...) {}
+        : task_record(where, &finish_child), extra(where), work(std::forward<Given>(given)...) {}
 
     static void operator delete(void* block, std::size_t size) noexcept {
         frame_pool::release(block, size);
@@ -68,9 +68,10 @@ struct child final : task_record {
         if (done == nullptr || done->state() == completion_state::error) [[unlikely]]
             return self.finish_badly(done);
         (void)self.extra.child_ended(done, false);
+        self.destroy_frame();
         nursery_core& home = home_of(self);
         const bool as_service = self.service;
-        self.free_all();
+        self.free();
         home.child_returned(as_service);
     }
 
@@ -86,15 +87,16 @@ private:
         const bool owned = extra.child_ended(failed, failed != nullptr);
         if (!owned) end.error = std::move(error);
         error = nullptr;  // its owner may be on another thread, and done with it before this ends
+        destroy_frame();
         nursery_core& its_home = home_of(*this);
-        free_all();
+        free();
         slot.unwinding = false;
         its_home.child_ended(std::move(end));
     }
 
-    void free_all() noexcept {
-        // The frame goes first: its destructors may still use what the record stores.
-        leaf->handle().destroy();
+    // The frame goes first: its destructors may still use what the record stores.
+    void destroy_frame() noexcept { leaf->handle().destroy(); }
+    void free() noexcept {
         slot.current = nullptr;
         if (slot.walk != nullptr) [[unlikely]]
             tell_walk_of_end(*this);
@@ -111,12 +113,8 @@ void launch(task_record& record, promise<T>* root, nursery_core& home, scope_nod
     loop& owner = loop::here();
     record.leaf = root;
     record.locals = home.locals();
-    record.id = owner.next_task_id();
-    record.state = task_state::ready;
-    record.started = false;
-    record.cancel_sent = false;
-    record.service = service;
-    record.guard = slot.current != nullptr ? slot.current->guard : home.guard();
+    record.id = owner.count_task();
+    record.begin(service, slot.current != nullptr ? slot.current->guard : home.guard());
     scope.admit(record);
     home.child_started(service);
     owner.push_ready(record);
@@ -149,7 +147,11 @@ auto* make_child(std::source_location where, F&& fn, Args&&... args) {
 template <class Child>
 struct record_guard {
     Child* owned;
-    ~record_guard() { delete owned; }
+    // In line, so that the compiler keeps `owned` in a register.
+    [[gnu::always_inline]] ~record_guard() {
+        if (owned != nullptr) give_back(owned);
+    }
+    [[gnu::noinline, gnu::cold]] static void give_back(Child* made) noexcept { delete made; }
 };
 
 /// In place of a callable that need not be stored.
@@ -173,7 +175,6 @@ void start_child(nursery_core& home, scope_node& scope, std::source_location whe
             return task_access::release(fn(std::forward<Args>(args)...));
     }();
     undo.owned = nullptr;
-    made->finish = &std::remove_reference_t<decltype(*made)>::finish_child;
     launch(*made, first, home, scope, service);
 }
 

@@ -134,7 +134,6 @@ void start_gathered(gather& home, gather_slot<T>& into, std::size_t index, F&& f
     RF_ASSERT(first != nullptr,
               "an empty task was given to a combinator: it was awaited before, or moved from");
     undo.owned = nullptr;
-    made->finish = &type::finish_child;
     into.home = &home;
     into.index = index;
     launch(*made, first, home.children, home.children.scope(), false);

@@ -121,7 +121,7 @@ public:
     [[nodiscard]] bool cancelled() const noexcept { return scope_.cancelled(); }
     [[nodiscard]] bool draining() const noexcept { return scope_.draining(); }
     /// Children alive, services not counted.
-    [[nodiscard]] std::uint64_t size() const noexcept { return live_; }
+    [[nodiscard]] std::uint64_t size() const noexcept { return started_ - settled_; }
     [[nodiscard]] nursery_statistics statistics() const noexcept;
     /// Failures so far, oldest first, except isolated ones.
     [[nodiscard]] const std::vector<child_failure>& failures() const noexcept { return failures_; }
@@ -133,7 +133,7 @@ public:
     void open(scope_node* parent, task_record* host) noexcept;
     /// The body has ended: services go when the others have.
     void close_body(std::exception_ptr error) noexcept;
-    [[nodiscard]] bool idle() const noexcept { return live_ == 0 && services_live_ == 0; }
+    [[nodiscard]] bool idle() const noexcept { return size() == 0 && services_live_ == 0; }
     /// Takes the scopes out of the tree. Only when idle.
     void finish() noexcept;
     /// What has to be thrown at the end, or null.
@@ -149,12 +149,10 @@ public:
 
     void child_started(bool service) noexcept {
         ++started_;
-        if (service)
+        if (service) [[unlikely]] {
+            ++settled_;
             ++services_live_;
-        else
-            ++live_;
-        accounting& counters = slot.owner->counters();
-        if (++counters.tasks_live > counters.tasks_peak) counters.tasks_peak = counters.tasks_live;
+        }
     }
     struct child_end {
         std::uint64_t id;
@@ -169,15 +167,16 @@ public:
     /// A child has ended well, as nearly all do.
     void child_returned(bool service) noexcept {
         --slot.owner->counters().tasks_live;
-        const std::uint64_t left = service ? live_ : live_ - 1;
-        live_ = left;
-        if (service) --services_live_;
-        if ((left == 0 && body_ended_) || !waiting_.empty()) [[unlikely]]
+        if (service) [[unlikely]]
+            --services_live_;
+        else
+            ++settled_;
+        if ((size() == 0 && body_ended_) || !waiting_.empty()) [[unlikely]]
             child_gone();
     }
 
     [[nodiscard]] bool has_room() const noexcept {
-        return options_.limit == 0 || (live_ < options_.limit && waiting_.empty());
+        return options_.limit == 0 || (size() < options_.limit && waiting_.empty());
     }
     /// Whether a drain keeps new children out.
     [[nodiscard]] bool closed_to_children() const noexcept {
@@ -209,9 +208,9 @@ private:
     nursery_options options_;
     scope_node scope_;
     scope_node services_;
-    std::uint64_t live_ = 0;
-    std::uint64_t services_live_ = 0;
     std::uint64_t started_ = 0;
+    std::uint64_t settled_ = 0;  // of these, ended, or a service: nobody waits for them
+    std::uint64_t services_live_ = 0;
     std::uint64_t failed_ = 0;
     std::uint64_t cancelled_ = 0;
     intrusive_list<spawn_waiter> waiting_;  // for room, oldest first

@@ -167,7 +167,6 @@ private:
         record_guard<type> undo{made};
         auto* first = task_access::release(made->call());
         undo.owned = nullptr;
-        made->finish = &type::finish_child;
         made->extra.call = this;
         made->extra.scope.attach(&this->guests().scope(), nullptr);
         launch(*made, first, this->guests(), made->extra.scope, false);

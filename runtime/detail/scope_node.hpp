@@ -74,8 +74,8 @@ public:
     /// Makes a new `task` a member of this scope. A walk in steps need not know: it is of tasks
     /// that were there when it began.
     void admit(task_record& task) noexcept {
-        task.scope = this;
         tasks.push_back(task);
+        task.scope = this;
     }
 
     /// Makes `task` a member of this scope, and of no other.
