@@ -227,9 +227,17 @@ def whitespace(tree):
                 yield f"{path}:{number}: tab or trailing blank"
 
 
+def conflict_markers(tree):
+    """No merge is half done."""
+    for path in tree.texts:
+        for number, line in tree.lines(path):
+            if re.match(r"(<{7}|>{7}|\|{7}) ", line):
+                yield f"{path}:{number}: the marker of a merge conflict"
+
+
 RULES = [ladder, include_spelling, include_cycles, header_guard, licence_line, contract_comment,
          file_length, no_sleep, names, lists, include_links, machine_paths, examples_tested,
-         whitespace]
+         whitespace, conflict_markers]
 
 
 def findings(root):

@@ -120,6 +120,10 @@ class Tidy(unittest.TestCase):
         for text in ["a \n", "a\tb\n", "a"]:
             self.assert_breaks("whitespace", "README.md", text)
 
+    def test_breaks_conflict_markers(self):
+        for marker in "<>":
+            self.assert_breaks("conflict_markers", "README.md", marker * 7 + " main\n")
+
 
 if __name__ == "__main__":
     unittest.main()
