@@ -34,23 +34,26 @@ std::string_view short_name(const char* function) {
 
 void append_async_stack(std::string& text, const task_record& task, int indent) {
     auto out = std::back_inserter(text);
-    int shown = 0;
-    for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
-        if (!task.started) {
+    if (!task.started) {
+        for (const frame* f = task.leaf; f != nullptr; f = f->parent())
             fmt::format_to(out, "{:{}}in {}\n", "", indent,
                            short_name(f->created().function_name()));
-            continue;
-        }
-        // All of them, unless nothing of the user's would be left to go by.
-        const bool only_one = f->link() == nullptr && shown == 0 && is_library_line(task.spawned());
-        if (is_library_line(f->at) && !only_one) continue;
+        return;
+    }
+    int shown = 0;
+    const auto show = [&](const frame& one, const std::source_location& line) {
         if (++shown > 64) {
             fmt::format_to(out, "{:{}}... and more frames\n", "", indent);
-            break;
+            return false;
         }
-        fmt::format_to(out, "{:{}}at {} in {}\n", "", indent, to_string(f->at),
-                       short_name(f->created().function_name()));
-    }
+        fmt::format_to(out, "{:{}}at {} in {}\n", "", indent, to_string(line),
+                       short_name(one.created().function_name()));
+        return true;
+    };
+    const frame* const first = for_each_user_frame(task, show);
+    // Where the line that spawned it is the library's too, nothing else is left to go by.
+    if (shown == 0 && first != nullptr && is_library_line(task.spawned()))
+        (void)show(*first, line_of(*first));
 }
 
 void append_opening(std::string& text, const opening_stack& stack, const char* verb, int indent) {

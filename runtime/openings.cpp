@@ -19,21 +19,16 @@ namespace {
 
 constexpr std::size_t lines_max = 64;
 
-[[nodiscard]] std::source_location line_of(const frame& one) noexcept {
-    const std::source_location at = one.at;
-    return at.line() != 0 ? at : one.created();
-}
-
 std::shared_ptr<opening_stack> copy_stack(const task_record& task) {
     auto made = std::make_shared<opening_stack>();
     made->spawned = task.spawned();
-    for (const frame* f = task.leaf; f != nullptr && made->lines.size() < lines_max;
-         f = f->parent()) {
-        const std::source_location line = line_of(*f);
-        const bool nothing_else = f->link() == nullptr && made->lines.empty();
-        if (is_library_line(line) && !nothing_else) continue;
-        made->lines.push_back({line, f->created().function_name()});
-    }
+    const frame* const first =
+        for_each_user_frame(task, [&](const frame& one, const std::source_location& line) {
+            made->lines.push_back({line, one.created().function_name()});
+            return made->lines.size() < lines_max;
+        });
+    if (made->lines.empty() && first != nullptr)
+        made->lines.push_back({line_of(*first), first->created().function_name()});
     for_each_label(task.locals, [&](const label_binding& label) {
         made->labels.push_back(fmt::format("{}={}", label.key, label.value));
     });

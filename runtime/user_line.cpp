@@ -17,11 +17,12 @@ bool is_library_line(const std::source_location& line) noexcept {
 }
 
 std::source_location user_line(const task_record& task) noexcept {
-    for (const frame* f = task.leaf; f != nullptr; f = f->parent()) {
-        const std::source_location line = f->at.line() != 0 ? f->at : f->created();
-        if (!is_library_line(line)) return line;
-    }
-    return task.spawned();
+    std::source_location found = task.spawned();
+    for_each_user_frame(task, [&](const frame&, const std::source_location& line) {
+        found = line;
+        return false;
+    });
+    return found;
 }
 
 }  // namespace rf::detail
