@@ -36,6 +36,7 @@ acceptor::~acceptor() {
 void acceptor::wait(accept_awaiter& who) noexcept {
     RF_ASSERT(waiting_ == nullptr, "two tasks accept from one listener at the same time");
     waiting_ = &who;
+    retry_.note();
     if (!stopped_ && !accept_.outstanding() && !retry_.armed()) accept_.start();
 }
 
@@ -70,8 +71,7 @@ void acceptor::arrived(std::int32_t res) noexcept {
         // Making the request again at once would spin: the connection is still in the backlog.
         ++pauses;
         pause_ = std::clamp(pause_ * 2, pause_first, pause_longest);
-        if (!released() && !retry_.armed())
-            loop::here().timers().arm(retry_, loop::here().now() + pause_);
+        if (!released() && !retry_.armed()) retry_.arm(loop::here().now() + pause_);
         break;
     case errno_action::retry:  // the connection went away while it waited
     case errno_action::wait:

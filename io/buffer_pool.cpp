@@ -80,16 +80,18 @@ buffer_pool::~buffer_pool() {
 }
 
 void buffer_pool::list_resources(const resource_visitor& visit) const {
-    for (std::size_t id = 0; id < nodes_.size(); ++id)
-        if (nodes_[id].out)
-            visit({.kind = resource_kind::ring_buffer,
-                   .name = "receive buffer",
-                   .number = static_cast<std::int64_t>(id),
-                   .task_id = nodes_[id].task,
-                   .guard = nodes_[id].guard,
-                   .function = nullptr,
-                   .opened = nodes_[id].opened,
-                   .stack = owner_.opened_from(resource_kind::ring_buffer, id)});
+    for (std::size_t id = 0; id < nodes_.size(); ++id) {
+        if (!nodes_[id].out) continue;
+        resource one{.kind = resource_kind::ring_buffer,
+                     .name = "receive buffer",
+                     .number = static_cast<std::int64_t>(id),
+                     .task_id = nodes_[id].task,
+                     .guard = nodes_[id].guard,
+                     .function = nullptr,
+                     .opened = nodes_[id].opened};
+        owner_.add_opening(one, id);
+        visit(one);
+    }
 }
 
 std::uint16_t buffer_pool::lend() noexcept {

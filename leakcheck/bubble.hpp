@@ -39,6 +39,10 @@ struct bubble_options {
     std::chrono::nanoseconds patience = std::chrono::minutes(1);
     /// Simulated descriptors that fn opens beside those of I/O objects may be left open.
     bool leave_descriptors = false;
+    /// A nursery that closes with a descriptor or a buffer still open that was opened inside it
+    /// fails the run, also if somebody outside has it and will close it: for programs in which
+    /// nothing is to leave its nursery.
+    bool nurseries_leave_nothing = false;
 };
 
 /// What a bubble has seen.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 
+#include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/detail/exception_text.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
@@ -56,6 +57,10 @@ void bubble_run::begins(loop& owner) {
     simulated_driver::current()->before_jump = [this, &owner] { return before_jump(owner); };
     owner.set_scheduler(chooser_);
     owner.keep_openings();  // to the end of the loop
+    if (options_.nurseries_leave_nothing)
+        owner.openings()->on_nursery_closed = [this, &owner](std::uint64_t number) {
+            nursery_closed(owner, number);
+        };
 }
 
 bool bubble_run::idle(loop&) {
@@ -108,6 +113,15 @@ void bubble_run::give_up(loop& owner, std::string why) {
     owner.root_nursery->cancel("the bubble gave up");
 }
 
+// Requests are not looked at: the kernel lets go of a closed socket a moment later. Nor are the
+// clocks of objects, which live and die with those.
+void bubble_run::nursery_closed(const loop& owner, std::uint64_t number) {
+    for (const resource& one : resource_table(owner).entries)
+        if (one.kind != resource_kind::operation && !one.shared && one.outlived.size() == 1 &&
+            one.outlived.front().number == number)
+            left_by_nurseries_ += to_string(one) + "\n" + stack_text(one, 4);
+}
+
 void bubble_run::judge(const run_report& report, bool frames_left) {
     error_ = report.error;
     if (!failure_.empty()) return;
@@ -117,6 +131,8 @@ void bubble_run::judge(const run_report& report, bool frames_left) {
         failure_ = report.deadlock;
     else if (report.error != nullptr && !errors_allowed_)
         failure_ = "it threw: " + rf::detail::exception_text(report.error) + "\n";
+    if (!left_by_nurseries_.empty())
+        failure_ += "left open when a nursery closed:\n" + left_by_nurseries_;
     if (!report.leaks.empty()) failure_ += "left open at the end: " + report.leaks;
     for (const std::string& fault : report.faults)
         failure_ += fault + "\n";

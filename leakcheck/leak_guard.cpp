@@ -75,7 +75,7 @@ public:
         of_ = &of;
         detail::for_each_task(of, [&](const task_record& task) { tasks_.emplace(task.id, &task); });
         for (const resource& one : resource_table(of).entries)
-            if (one.kind != resource_kind::operation && mine(one)) add(one);
+            if (one.kind != resource_kind::operation && !one.shared && mine(one)) add(one);
     }
     /// With what is proven of the tasks that were left: why they have not ended.
     [[nodiscard]] std::string take() {

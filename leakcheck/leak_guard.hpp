@@ -28,7 +28,8 @@ namespace rf::leakcheck {
 ///
 /// Unchecked findings are printed when the guard is destroyed; abort_on_leak() makes that fatal.
 /// Operations are not compared, because the kernel lets go of a closed socket a moment later; the
-/// end of the run checks them. A timer counts with the task or scope that it is for.
+/// end of the run checks them. A timer counts with the task or scope that it is for; the clock of
+/// an object that tasks share, with none. What has outlived the nursery it was opened in says so.
 ///
 /// Threads: one loop; made and destroyed in one task. Cost: while it lives, the async stack of
 ///   whoever opens something is kept (loop::keep_openings()); at its end linear in the tasks and

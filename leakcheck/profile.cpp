@@ -43,6 +43,10 @@ task_profile::task_profile(profile_kind kind, const loop& of, const wait_graph_o
     if (kind == profile_kind::fd)
         of.ledger().for_each(
             [&](const descriptor_entry& entry) { descriptors_.push_back(entry.as_resource(of)); });
+    if (kind == profile_kind::timer && of.openings() != nullptr)
+        of.openings()->list([&](const resource& one) {
+            if (one.kind == resource_kind::timer) object_timers_.push_back(one);
+        });
     if (kind != profile_kind::taskleak) return;
     const wait_graph graph(of, proof);
     for (const wait_finding& finding : graph.findings())
@@ -56,10 +60,6 @@ task_profile::task_profile(profile_kind kind, task_snapshot refused)
 
 std::string task_profile::encode() const {
     if (!refusal().empty()) RF_THROW(std::runtime_error(std::string(refusal())));
-    if (!available())
-        RF_THROW(std::runtime_error(
-            "leakcheck::profile: this ringfence was built without profiles; install "
-            "libprotozero-dev and zlib1g-dev and configure it with -Dprofile=enabled"));
     return detail::encode_profile(detail::profile_samples(*this));
 }
 

@@ -41,7 +41,8 @@ struct profile_options {
 ///
 /// Samples have the labels state, scope, wait, object, name, owner and verdict where these are
 /// known, those of with_label(), and the numbers task and age. A descriptor has the line that
-/// opened it, and the whole async stack if that was kept (loop::keep_openings()).
+/// opened it, and if that was kept (loop::keep_openings()) the whole async stack, and as `outlives`
+/// the innermost nursery that has closed since; so have the timers of objects.
 ///
 /// Threads: any; it holds no pointer into the loop.
 class task_profile {
@@ -68,6 +69,9 @@ public:
     void add(task_snapshot seen) { seen_ = std::move(seen); }
     [[nodiscard]] const task_snapshot& seen() const noexcept { return seen_; }
     [[nodiscard]] const std::vector<resource>& descriptors() const noexcept { return descriptors_; }
+    [[nodiscard]] const std::vector<resource>& object_timers() const noexcept {
+        return object_timers_;
+    }
     [[nodiscard]] const std::map<std::uint64_t, verdict>& proven() const noexcept {
         return proven_;
     }
@@ -76,6 +80,7 @@ private:
     profile_kind kind_;
     task_snapshot seen_;
     std::vector<resource> descriptors_;        // for fd
+    std::vector<resource> object_timers_;      // for timer: where openings are kept
     std::map<std::uint64_t, verdict> proven_;  // for taskleak: by the task's number
 };
 

@@ -3,7 +3,7 @@
 // The one file that needs protozero and zlib; see the option `profile` of the build.
 // The numbers are those of profile.proto, the published format of pprof.
 
-#include <ringfence/leakcheck/detail/profile_samples.hpp>
+#include <ringfence/leakcheck/detail/profile_table.hpp>
 
 #if defined(RF_WITH_PROFILE)
 
@@ -45,15 +45,15 @@ constexpr auto tag(auto field) { return static_cast<protozero::pbf_tag_type>(fie
 
 using writer = protozero::pbf_writer;
 
-void write_sample(writer& out, const profile_samples& all, const profile_samples::sample& one) {
+void write_sample(writer& out, const profile_table& all, const profile_table::sample& one) {
     writer sample(out, tag(profile_field::sample));
     sample.add_packed_uint64(tag(sample_field::location_id),
                              all.stacks.begin() + one.first_location,
                              all.stacks.begin() + one.last_location);
-    const std::int64_t values[] = {one.count, one.age};
-    sample.add_packed_int64(tag(sample_field::value), std::begin(values), std::end(values));
+    sample.add_packed_int64(tag(sample_field::value), one.values.begin(),
+                            one.values.begin() + static_cast<std::ptrdiff_t>(all.values.size()));
     for (std::uint32_t i = one.first_label; i != one.last_label; ++i) {
-        const profile_samples::label& from = all.labels[i];
+        const profile_table::label& from = all.labels[i];
         writer label(sample, tag(sample_field::label));
         label.add_int64(tag(label_field::key), from.key);
         if (from.text != 0) {
@@ -66,7 +66,7 @@ void write_sample(writer& out, const profile_samples& all, const profile_samples
 }
 
 // Each line is a location and a function of its own: readers add up by name all the same.
-void write_location(writer& out, std::uint64_t id, const profile_samples::location& from) {
+void write_location(writer& out, std::uint64_t id, const profile_table::location& from) {
     {
         writer function(out, tag(profile_field::function));
         function.add_uint64(tag(function_field::id), id);
@@ -81,15 +81,15 @@ void write_location(writer& out, std::uint64_t id, const profile_samples::locati
     line.add_int64(tag(line_field::line), from.line);
 }
 
-std::string message(const profile_samples& all) {
+std::string message(const profile_table& all) {
     std::string bytes;
     writer out(bytes);
-    for (const profile_samples::value_type& one : all.values) {
+    for (const profile_table::value_type& one : all.values) {
         writer value(out, tag(profile_field::sample_type));
         value.add_int64(tag(value_field::type), one.type);
         value.add_int64(tag(value_field::unit), one.unit);
     }
-    for (const profile_samples::sample& one : all.samples)
+    for (const profile_table::sample& one : all.samples)
         write_sample(out, all, one);
     {
         // Says that nothing has to be looked up in a program.
@@ -131,16 +131,24 @@ std::string compress(const std::string& bytes) {
 
 }  // namespace
 
-std::string encode_profile(const profile_samples& samples) { return compress(message(samples)); }
+std::string encode_profile(const profile_table& table) { return compress(message(table)); }
 bool can_encode_profiles() noexcept { return true; }
 
 }  // namespace rf::leakcheck::detail
 
 #else
 
+#include <ringfence/runtime/assert.hpp>
+
+#include <stdexcept>
+
 namespace rf::leakcheck::detail {
 
-std::string encode_profile(const profile_samples&) { return {}; }
+std::string encode_profile(const profile_table&) {
+    RF_THROW(std::runtime_error(
+        "leakcheck::profile: this ringfence was built without profiles; install "
+        "libprotozero-dev and zlib1g-dev and configure it with -Dprofile=enabled"));
+}
 bool can_encode_profiles() noexcept { return false; }
 
 }  // namespace rf::leakcheck::detail

@@ -52,7 +52,7 @@ void add_task(std::vector<resource>& to, const loop& of, const task_record& task
     to.push_back(
         from_task(resource_kind::task, task.name() != nullptr ? task.name() : "task", task));
     to.back().number = static_cast<std::int64_t>(task.id);
-    to.back().stack = of.opened_from(resource_kind::task, task.id);
+    of.add_opening(to.back(), task.id);
     if (task.state != task_state::waiting) return;
     wait_description wait;
     task.wait->describe(wait);
@@ -101,9 +101,9 @@ void add_deadline(std::vector<resource>& to, const scope_node& scope) {
 resource_table::resource_table(const loop& of) : counted(of.account()) {
     std::unordered_set<std::uint64_t> asked;
     if (of.openings() != nullptr)
-        of.openings()->list_operations([&](const resource& one) {
+        of.openings()->list([&](const resource& one) {
             entries.push_back(one);
-            asked.insert(one.task_id);
+            if (one.kind == resource_kind::operation) asked.insert(one.task_id);
         });
     std::vector<const scope_node*> todo{&of.root()};
     while (!todo.empty()) {
@@ -170,6 +170,7 @@ std::string to_string(const resource& one) {
 
 std::string stack_text(const resource& one, int indent) {
     std::string text;
+    rf::detail::append_outlived(text, one, indent);
     if (one.stack != nullptr)
         rf::detail::append_opening(text, *one.stack,
                                    one.kind == resource_kind::task ? "spawned" : "opened", indent);

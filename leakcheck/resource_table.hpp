@@ -20,7 +20,8 @@ namespace rf::leakcheck {
 ///
 /// Each also has the async stack that opened it, for a task the one that spawned it: always where a
 /// task waits for it, else if it was opened while loop::keep_openings() was in force, as it is in a
-/// bubble and under a leak_guard. Then operations of objects have names and stacks too.
+/// bubble and under a leak_guard. Then operations and timers of objects have names and stacks too,
+/// and each thing has the nurseries that have closed since.
 ///
 /// Reads only. Holds names and lines, but no pointer into the loop that could dangle.
 /// Threads: the loop's. Cost: linear in tasks and scopes; allocates.
@@ -40,8 +41,8 @@ struct resource_table {
 
 /// "descriptor 12 (tcp stream) opened at echo.cpp:9 in serve by task 4"
 [[nodiscard]] std::string to_string(const resource& one);
-/// The stack that opened it, below a headline, all indented; empty if there is no more to it than
-/// to_string() says.
+/// The nurseries that it has outlived, a line each, and the stack that opened it, below a headline,
+/// all indented; empty if there is no more to it than to_string() says.
 [[nodiscard]] std::string stack_text(const resource& one, int indent);
 
 }  // namespace rf::leakcheck

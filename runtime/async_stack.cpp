@@ -4,6 +4,7 @@
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/loop.hpp>
 
 #include <fmt/format.h>
 
@@ -63,6 +64,18 @@ void append_opening(std::string& text, const opening_stack& stack, const char* v
     for (const opening_stack::line& line : stack.lines)
         fmt::format_to(out, "{:{}}at {} in {}\n", "", indent + 2, to_string(line.at),
                        short_name(line.function));
+}
+
+void append_outlived(std::string& text, const resource& one, int indent) {
+    const loop* here = loop::current();
+    for (const outlived_nursery& nursery : one.outlived) {
+        fmt::format_to(std::back_inserter(text), "{:{}}outlives the nursery{}{}{} opened at {}", "",
+                       indent, nursery.name.empty() ? "" : " \"", nursery.name,
+                       nursery.name.empty() ? "" : "\"", to_string(nursery.opened));
+        if (here != nullptr && here->cached_now() > nursery.closed)
+            text += ", closed " + age_text(here->cached_now() - nursery.closed) + " ago";
+        text += '\n';
+    }
 }
 
 std::string age_text(instant span) {

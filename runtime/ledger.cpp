@@ -43,14 +43,15 @@ void descriptor_entry::close() noexcept {
 }
 
 resource descriptor_entry::as_resource(const loop& of) const {
-    return {.kind = resource_kind::descriptor,
-            .name = kind,
-            .number = fd,
-            .task_id = task_id,
-            .guard = guard,
-            .function = function,
-            .opened = opened,
-            .stack = of.opened_from(resource_kind::descriptor, number())};
+    resource made{.kind = resource_kind::descriptor,
+                  .name = kind,
+                  .number = fd,
+                  .task_id = task_id,
+                  .guard = guard,
+                  .function = function,
+                  .opened = opened};
+    of.add_opening(made, number());
+    return made;
 }
 
 descriptor_entry::~descriptor_entry() {
@@ -62,9 +63,11 @@ std::string ledger::describe() const {
     for_each([&](const descriptor_entry& entry) {
         text += fmt::format("descriptor {}: {} opened at {} by task {}\n", entry.fd, entry.kind,
                             detail::to_string(entry.opened), entry.task_id);
-        if (const loop* owner = loop::current(); owner != nullptr)
-            if (const auto stack = entry.as_resource(*owner).stack; stack != nullptr)
-                detail::append_opening(text, *stack, "opened", 4);
+        const loop* const owner = loop::current();
+        if (owner == nullptr) return;
+        const resource one = entry.as_resource(*owner);
+        detail::append_outlived(text, one, 4);
+        if (one.stack != nullptr) detail::append_opening(text, *one.stack, "opened", 4);
     });
     return text;
 }

@@ -243,10 +243,11 @@ public:
     /// number, or it is closed. A `line` stands in for the one that the task is at.
     void tell_of_opening(resource_kind kind, std::uint64_t number,
                          std::source_location line = {}) noexcept;
-    /// Who opened it, as far as that was kept; may be null.
-    [[nodiscard]] std::shared_ptr<const opening_stack> opened_from(resource_kind kind,
-                                                                   std::uint64_t number) const;
+    /// Adds to a thing of this number who opened it, as far as that was kept.
+    void add_opening(resource& to, std::uint64_t number) const;
     void tell_of_closing(resource_kind kind, std::uint64_t number) noexcept;
+    /// The same for a nursery: what was opened inside it has outlived it.
+    void tell_of_closing(const detail::nursery_core& which) noexcept;
 
     /// Who looks into the run; null: nobody.
     run_observer* observer = nullptr;

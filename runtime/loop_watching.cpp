@@ -37,9 +37,12 @@ void loop::tell_of_closing(resource_kind kind, std::uint64_t number) noexcept {
     if (openings_ != nullptr) openings_->forget(kind, number);
 }
 
-std::shared_ptr<const opening_stack> loop::opened_from(resource_kind kind,
-                                                       std::uint64_t number) const {
-    return openings_ != nullptr ? openings_->find(kind, number) : nullptr;
+void loop::tell_of_closing(const detail::nursery_core& which) noexcept {
+    if (openings_ != nullptr) openings_->nursery_closes(which, now_);
+}
+
+void loop::add_opening(resource& to, std::uint64_t number) const {
+    if (openings_ != nullptr) openings_->add_to(to, number);
 }
 
 }  // namespace rf

@@ -54,6 +54,9 @@ void nursery_core::open(scope_node* parent, task_record* host) noexcept {
 
 void nursery_core::finish() noexcept {
     if (grace_.armed()) loop::here().timers().cancel(grace_);
+    loop* const owner = loop::current();
+    if (scope_.linked() && owner != nullptr && owner->watched()) [[unlikely]]
+        owner->tell_of_closing(*this);
     services_.leave();
     scope_.leave();
 }

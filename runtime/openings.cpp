@@ -2,6 +2,8 @@
 #include <ringfence/runtime/detail/openings.hpp>
 
 #include <ringfence/runtime/detail/label_binding.hpp>
+#include <ringfence/runtime/detail/nursery_core.hpp>
+#include <ringfence/runtime/detail/object_timer.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/loop.hpp>
@@ -18,6 +20,7 @@ namespace rf::detail {
 namespace {
 
 constexpr std::size_t lines_max = 64;
+constexpr std::size_t nurseries_max = 8;
 
 std::shared_ptr<opening_stack> copy_stack(const task_record& task) {
     auto made = std::make_shared<opening_stack>();
@@ -49,7 +52,8 @@ void openings::note(resource_kind kind, std::uint64_t number, std::source_locati
         std::shared_ptr<opening_stack> made = copy_stack(*task);
         if (line.line() != 0 && !made->lines.empty()) made->lines.front().at = line;
         const auto [at, fresh] = entries_.try_emplace({kind, number});
-        at->second = {task->id, task->guard, std::move(made)};
+        at->second = {task->id, task->guard, std::move(made), {}};
+        if (kind != resource_kind::task) at->second.inside = nurseries_around(*task);
         if (kind != resource_kind::task || !fresh) return;
         if (++tasks_ > tasks_max_) forget_ended_tasks(loop::here());
     }
@@ -61,25 +65,64 @@ void openings::forget(resource_kind kind, std::uint64_t number) noexcept {
     if (entries_.erase({kind, number}) != 0 && kind == resource_kind::task) --tasks_;
 }
 
-std::shared_ptr<const opening_stack> openings::find(resource_kind kind,
-                                                    std::uint64_t number) const {
-    const auto found = entries_.find({kind, number});
-    return found != entries_.end() ? found->second.stack : nullptr;
+// The root nursery, which ends with the run, is nobody's in particular.
+openings::nurseries openings::nurseries_around(const task_record& task) {
+    nurseries found;
+    for (const scope_node* at = task.scope; at != nullptr && found.size() < nurseries_max;
+         at = at->parent()) {
+        if (at->nursery == nullptr || at->host() == nullptr) continue;
+        std::shared_ptr<around>& known = open_nurseries_[at->nursery];
+        if (known == nullptr) {
+            known = std::make_shared<around>();
+            known->nursery.number = ++nurseries_seen_;
+            known->nursery.opened = at->opened();
+            if (const char* name = at->nursery->name(); name != nullptr) known->nursery.name = name;
+        }
+        found.push_back(known);
+    }
+    return found;
 }
 
-void openings::list_operations(const resource_visitor& visit) const {
+void openings::nursery_closes(const nursery_core& which, instant now) noexcept {
+    const auto found = open_nurseries_.find(&which);
+    if (found == open_nurseries_.end()) return;
+    const std::shared_ptr<around> known = std::move(found->second);
+    open_nurseries_.erase(found);
+    if (known == nullptr) return;  // there was no memory for it
+    known->closed = true;
+    known->nursery.closed = now;
+    if (on_nursery_closed) on_nursery_closed(known->nursery.number);
+}
+
+void openings::add_to(resource& to, std::uint64_t number) const {
+    const auto found = entries_.find({to.kind, number});
+    if (found == entries_.end()) return;
+    to.stack = found->second.stack;
+    for (const std::shared_ptr<around>& one : found->second.inside)
+        if (one->closed) to.outlived.push_back(one->nursery);
+}
+
+void openings::list(const resource_visitor& visit) const {
     for (const auto& [which, one] : entries_) {
-        if (which.kind != resource_kind::operation) continue;
         resource made;
-        made.kind = resource_kind::operation;
-        made.name = "request";
+        made.kind = which.kind;
+        if (which.kind == resource_kind::operation) {
+            made.name = "request";
+        } else if (which.kind == resource_kind::timer) {
+            const object_timer& subject = *reinterpret_cast<const object_timer*>(which.number);
+            if (!subject.armed()) continue;
+            made.name = subject.name();
+            made.shared = true;
+        } else {
+            continue;
+        }
         made.task_id = one.task;
         made.guard = one.guard;
-        made.stack = one.stack;
         if (!one.stack->lines.empty()) {
             made.function = one.stack->lines.front().function;
             made.opened = one.stack->lines.front().at;
         }
+        add_to(made, which.number);
         visit(made);
     }
 }

@@ -35,6 +35,14 @@ struct opening_stack {
     std::vector<std::string> labels;  // "tenant=7": what was in force; see with_label()
 };
 
+/// A nursery that has closed while something that was opened inside it stayed open.
+struct outlived_nursery {
+    std::source_location opened;  // the line that opened the nursery
+    std::string name;             // empty: none
+    instant closed = 0;           // when
+    std::uint64_t number = 0;     // tells it from others of that line, on one loop
+};
+
 /// One thing that a loop has in hand, and who opened it, as far as that is known.
 struct resource {
     resource_kind kind = resource_kind::task;
@@ -46,6 +54,11 @@ struct resource {
     std::source_location opened{};
     /// The async stack that opened it; null where it was not kept: see loop::keep_openings().
     std::shared_ptr<const opening_stack> stack{};
+    /// The nurseries around that task then which have closed since, innermost first, out of the
+    /// eight innermost. Not for tasks: those end before their nursery. Empty where it was not kept.
+    std::vector<outlived_nursery> outlived{};
+    /// Held by an object that tasks share, as a cache's clock: none of the tasks has to end it.
+    bool shared = false;
 };
 
 using resource_visitor = std::function<void(const resource&)>;

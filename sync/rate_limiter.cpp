@@ -97,16 +97,14 @@ bool rate_limiter::too_late(parts wanted, instant& when) noexcept {
 }
 
 void rate_limiter::admit() noexcept {
-    timer_wheel& timers = loop::here().timers();
-    timers.cancel(timer_);
+    loop::here().timers().cancel(timer_);
     if (waiters_.empty()) return;
     refill();
     while (!waiters_.empty()) {
         auto& oldest = static_cast<acquire_awaiter&>(waiters_.front());
         const parts later = promised_ - oldest.seen_;  // taken by some who came after it
         if (level_ + later < oldest.wanted())
-            return timers.arm(timer_,
-                              std::min(time_of(oldest.wanted() - later), instant_never - 1));
+            return timer_.arm(std::min(time_of(oldest.wanted() - later), instant_never - 1));
         level_ -= oldest.wanted();
         waited_for_ -= oldest.wanted();
         ++granted_;

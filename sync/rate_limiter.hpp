@@ -3,9 +3,9 @@
 
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/durations.hpp>
+#include <ringfence/runtime/detail/object_timer.hpp>
 #include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/result.hpp>
-#include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/sync/detail/guarded.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 
@@ -117,7 +117,8 @@ private:
     template <class T, class Held, class... Args>
     static task<T> guarded_call(rate_limiter* owner, Held fn, Args... args);
 
-    struct admit_timer : timer {
+    struct admit_timer : rf::detail::object_timer {
+        admit_timer() noexcept : object_timer("next permit of a rate_limiter") {}
         rate_limiter* owner = nullptr;
     };
 

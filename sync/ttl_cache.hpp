@@ -4,8 +4,8 @@
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/object_timer.hpp>
 #include <ringfence/runtime/task.hpp>
-#include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/sync/detail/wait_queue.hpp>
 #include <ringfence/sync/single_flight.hpp>
 
@@ -102,7 +102,8 @@ private:
     void expire() noexcept;
     void rearm() noexcept;
 
-    struct age_timer : timer {
+    struct age_timer : rf::detail::object_timer {
+        age_timer() noexcept : object_timer("clock of a ttl_cache") {}
         ttl_cache* owner = nullptr;
     };
 
@@ -244,8 +245,7 @@ void ttl_cache<Key, Value, Hash, Equal>::rearm() noexcept {
         if (!ages_.empty()) return;
         loop::here().timers().cancel(timer_);
     }
-    if (!ages_.empty() && ages_.front().dies != instant_never)
-        loop::here().timers().arm(timer_, ages_.front().dies);
+    if (!ages_.empty() && ages_.front().dies != instant_never) timer_.arm(ages_.front().dies);
 }
 
 }  // namespace rf::sync

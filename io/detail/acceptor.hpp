@@ -3,8 +3,8 @@
 
 #include <ringfence/io/detail/descriptor.hpp>
 #include <ringfence/io/endpoint.hpp>
+#include <ringfence/runtime/detail/object_timer.hpp>
 #include <ringfence/runtime/result.hpp>
-#include <ringfence/runtime/timer_wheel.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
 #include <cstdint>
@@ -56,7 +56,8 @@ private:
         void on_completion(std::int32_t res, std::uint32_t flags) noexcept override;
         void on_retired() noexcept override;
     };
-    struct retry_timer : timer {
+    struct retry_timer : rf::detail::object_timer {
+        retry_timer() noexcept : object_timer("pause of a listener") {}
         acceptor* owner = nullptr;
     };
 

@@ -45,6 +45,7 @@ private:
     std::string deadlocked(loop& owner) override;
     [[nodiscard]] bool before_jump(loop& owner);
     void give_up(loop& owner, std::string why);
+    void nursery_closed(const loop& owner, std::uint64_t number);
     void judge(const run_report& report, bool frames_left);
 
     const bubble_options& options_;
@@ -57,6 +58,7 @@ private:
     bool given_up_ = false;
     bool errors_allowed_ = false;
     std::string failure_;
+    std::string left_by_nurseries_;
     std::exception_ptr error_;
 };
 

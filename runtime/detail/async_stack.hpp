@@ -22,6 +22,9 @@ void append_async_stack(std::string& text, const task_record& task, int indent);
 /// if it is a single line, which the text before says already.
 void append_opening(std::string& text, const opening_stack& stack, const char* verb, int indent);
 
+/// Appends a line for each nursery that has closed with it still open, indented.
+void append_outlived(std::string& text, const resource& one, int indent);
+
 /// "250 ms", "3.2 s".
 [[nodiscard]] std::string age_text(instant span);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
+#include <ringfence/io/detail/acceptor.hpp>
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/io/unix_socket.hpp>
 #include <ringfence/leakcheck/bubble.hpp>
@@ -16,6 +17,8 @@
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
+#include <ringfence/sync/rate_limiter.hpp>
+#include <ringfence/sync/ttl_cache.hpp>
 
 #include <doctest/doctest.h>
 
@@ -25,6 +28,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -83,6 +87,34 @@ rf::task<> read_into(rf::io::unix_stream& from, std::optional<rf::io::chunk>& ke
 }
 rf::task<> reader(rf::io::unix_stream& from, std::optional<rf::io::chunk>& kept) {
     co_await read_into(from, kept);
+}
+
+using cache = rf::sync::ttl_cache<int, int>;
+rf::task<> put_into(cache& entries, int key) {
+    co_await rf::this_task::yield();
+    entries.put(key, 1);
+}
+rf::task<> putter(cache& entries, int key) { co_await put_into(entries, key); }
+rf::task<> put_other(cache& entries, int key) { co_await put_into(entries, key); }
+
+rf::task<> acquire_one(rf::sync::rate_limiter& from) { co_await from.acquire(); }
+rf::task<> limited(rf::sync::rate_limiter& from) { co_await acquire_one(from); }
+
+rf::task<> accept_one(rf::io::detail::acceptor& from) {
+    (void)co_await rf::io::detail::stream_accept<rf::io::tcp_stream>(from);
+}
+rf::task<> accepter(rf::io::detail::acceptor& from) { co_await accept_one(from); }
+
+/// The two innermost functions of the stack that armed the timer of that name.
+std::string of_timer(const std::string& name) {
+    for (const resource& one : of_kind(resource_table(), resource_kind::timer)) {
+        if (one.name != name) continue;
+        CHECK(one.shared);
+        CHECK(one.opened.line() != 0);
+        const std::string all = functions_of(one);
+        return all.substr(0, all.find(' ', all.find(' ') + 1) + 1);
+    }
+    return "no such timer";
 }
 
 rf::task<> nothing() { co_return; }
@@ -191,6 +223,83 @@ TEST_CASE("openings: a buffer has the stack of its read, and an object's request
         co_await rf::sleep_for(1s);
         CHECK(of_kind(resource_table(), resource_kind::operation).empty());
     });
+    CHECK(report.failure == "");
+}
+
+TEST_CASE("openings: the clock of a cache has the stack of the task that armed it") {
+    const auto report = rf::leakcheck::bubble([]() -> rf::task<> {
+        const rf::sync::ttl_cache_options options{.ttl = 1h, .size_max = 8};
+        std::optional<cache> entries(std::in_place, options);
+        co_await putter(*entries, 1);
+        CHECK(of_timer("clock of a ttl_cache") == "put_into putter ");
+        co_await rf::sleep_for(10min);
+        co_await put_other(*entries, 2);
+        co_await rf::sleep_for(55min);
+        // The first entry has died. The loop has armed the clock for the second: for the same task.
+        REQUIRE(entries->statistics().entries == 1);
+        CHECK(of_timer("clock of a ttl_cache") == "put_into putter ");
+        CHECK(resource_table().count(resource_kind::timer) ==
+              resource_table().total(resource_kind::timer));
+        entries->clear();
+        CHECK(of_timer("clock of a ttl_cache") == "no such timer");
+        co_await put_other(*entries, 3);
+        CHECK(of_timer("clock of a ttl_cache") == "put_into put_other ");
+        const std::size_t known = rf::loop::here().openings()->size();
+        entries.reset();
+        CHECK(rf::loop::here().openings()->size() == known - 1);
+    });
+    CHECK(report.failure == "");
+}
+
+TEST_CASE("openings: a guard leaves the clock of an object that tasks share alone") {
+    const auto report = rf::leakcheck::bubble([]() -> rf::task<> {
+        cache entries({.ttl = 1h, .size_max = 8});
+        leak_guard nothing_left;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(putter, std::ref(entries), 1);
+            co_return;
+        });
+        CHECK(of_timer("clock of a ttl_cache") == "put_into putter ");
+        CHECK(nothing_left.findings() == "");
+        CHECK(rf::leakcheck::verify_none() == "");
+    });
+    CHECK(report.failure == "");
+}
+
+TEST_CASE("openings: the next permit of a rate limiter has the stack of who waits for it") {
+    const auto report = rf::leakcheck::bubble([]() -> rf::task<> {
+        rf::sync::rate_limiter limiter({.tokens = 1, .per = 1min});
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            co_await limiter.acquire();
+            jobs.spawn(limited, std::ref(limiter));
+            co_await rf::sleep_for(1s);
+            CHECK(of_timer("next permit of a rate_limiter") == "acquire_one limited ");
+        });
+        CHECK(of_timer("next permit of a rate_limiter") == "no such timer");
+    });
+    CHECK(report.failure == "");
+}
+
+TEST_CASE("openings: the pause of a listener has the stack of the task that accepts") {
+    using handle = rf::io::detail::descriptor_handle<rf::io::detail::acceptor>;
+    rf::leakcheck::bubble_options options;
+    options.world.descriptors_max = 2;
+    options.leave_descriptors = true;
+    const auto report = rf::leakcheck::bubble(
+        [&]() -> rf::task<> {
+            auto& world = rf::leakcheck::simulated_kernel::here();
+            const int fd = world.make_listener();
+            handle listener = handle::make(fd, "tcp listener");
+            const int client = world.connect_to(fd);
+            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                jobs.spawn(accepter, std::ref(*listener));
+                co_await rf::sleep_for(1ms);
+                CHECK(listener->pauses == 1);
+                CHECK(of_timer("pause of a listener") == "accept_one accepter ");
+                CHECK(world.close_now(client) == 0);
+            });
+        },
+        options);
     CHECK(report.failure == "");
 }
 

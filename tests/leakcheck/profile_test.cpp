@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "decoded_profile.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/profile.hpp>
@@ -10,6 +11,7 @@
 #include <ringfence/runtime/with_nursery.hpp>
 #include <ringfence/sync/event.hpp>
 #include <ringfence/sync/mutex.hpp>
+#include <ringfence/sync/ttl_cache.hpp>
 
 #include <doctest/doctest.h>
 
@@ -18,155 +20,21 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
-#include <protozero/pbf_reader.hpp>
 #include <string>
 #include <vector>
-#include <zlib.h>
 
 using namespace std::chrono_literals;
 using rf::leakcheck::profile;
 using rf::leakcheck::profile_kind;
 using rf::leakcheck::profile_now;
 using rf::leakcheck::task_profile;
+using rf::test::decoded_profile;
 using rf::test::run_sim;
 
 namespace {
 
-/// A profile as a reader sees it.
-struct decoded {
-    struct sample {
-        std::vector<std::string> stack;  // "function file:line", innermost first
-        std::vector<std::int64_t> values;
-        std::map<std::string, std::string> labels;  // numbers as text, with their unit
-    };
-    std::vector<std::string> types;  // "tasks/count"
-    std::vector<sample> samples;
-    std::int64_t time_nanos = 0;
-    bool symbolized = false;
-    std::string default_type;
-
-    [[nodiscard]] std::size_t with(const std::string& label, const std::string& text) const {
-        std::size_t count = 0;
-        for (const sample& one : samples)
-            if (const auto found = one.labels.find(label); found != one.labels.end())
-                count += found->second == text ? 1 : 0;
-        return count;
-    }
-    [[nodiscard]] std::int64_t total() const {
-        std::int64_t sum = 0;
-        for (const sample& one : samples)
-            sum += one.values.at(0);
-        return sum;
-    }
-};
-
-std::string uncompressed(const std::string& bytes) {
-    z_stream stream = {};
-    REQUIRE(inflateInit2(&stream, MAX_WBITS + 16) == Z_OK);
-    std::string out(10'000'000, '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-    stream.avail_in = static_cast<uInt>(bytes.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
-    CHECK(stream.avail_in == 0);
-    out.resize(stream.total_out);
-    inflateEnd(&stream);
-    return out;
-}
-
-decoded decode(const task_profile& of) {
-    using reader = protozero::pbf_reader;
-    const std::string bytes = uncompressed(of.encode());
-    std::vector<std::string> texts;
-    std::map<std::uint64_t, std::string> functions;
-    std::map<std::uint64_t, std::string> locations;
-    for (reader top(bytes); top.next();)
-        if (top.tag() == 6)
-            texts.push_back(top.get_string());
-        else
-            top.skip();
-    REQUIRE(!texts.empty());
-    CHECK(texts.front().empty());
-    const auto text = [&](std::int64_t number) {
-        return texts.at(static_cast<std::size_t>(number));
-    };
-    for (reader top(bytes); top.next(5);) {
-        std::uint64_t id = 0;
-        std::string words;
-        for (reader function = top.get_message(); function.next();)
-            switch (function.tag()) {
-            case 1: id = function.get_uint64(); break;
-            case 2: words = text(function.get_int64()) + words; break;
-            case 4: words += " " + text(function.get_int64()); break;
-            default: function.skip();
-            }
-        CHECK(functions.emplace(id, words).second);
-    }
-    for (reader top(bytes); top.next(4);) {
-        std::uint64_t id = 0;
-        std::string words;
-        for (reader location = top.get_message(); location.next();)
-            if (location.tag() == 1) {
-                id = location.get_uint64();
-            } else if (location.tag() == 4) {
-                for (reader line = location.get_message(); line.next();)
-                    if (line.tag() == 1)
-                        words = functions.at(line.get_uint64()) + words;
-                    else
-                        words += ":" + std::to_string(line.get_int64());
-            } else {
-                location.skip();
-            }
-        CHECK(locations.emplace(id, words).second);
-    }
-    decoded made;
-    for (reader top(bytes); top.next();) {
-        if (top.tag() == 1) {
-            std::string words;
-            for (reader type = top.get_message(); type.next();)
-                words += (words.empty() ? "" : "/") + text(type.get_int64());
-            made.types.push_back(words);
-        } else if (top.tag() == 2) {
-            decoded::sample& one = made.samples.emplace_back();
-            for (reader sample = top.get_message(); sample.next();) {
-                if (sample.tag() == 1) {
-                    for (const std::uint64_t id : sample.get_packed_uint64())
-                        one.stack.push_back(locations.at(id));
-                } else if (sample.tag() == 2) {
-                    for (const std::int64_t value : sample.get_packed_int64())
-                        one.values.push_back(value);
-                } else {
-                    std::string key;
-                    std::string value;
-                    for (reader label = sample.get_message(); label.next();)
-                        switch (label.tag()) {
-                        case 1: key = text(label.get_int64()); break;
-                        case 2: value = text(label.get_int64()); break;
-                        case 3: value = std::to_string(label.get_int64()); break;
-                        default: value += " " + text(label.get_int64());
-                        }
-                    CHECK(one.labels.emplace(key, value).second);
-                }
-            }
-        } else if (top.tag() == 3) {
-            for (reader mapping = top.get_message(); mapping.next();)
-                if (mapping.tag() == 7)
-                    made.symbolized = mapping.get_bool();
-                else
-                    mapping.skip();
-        } else if (top.tag() == 9) {
-            made.time_nanos = top.get_int64();
-        } else if (top.tag() == 14) {
-            made.default_type = text(top.get_int64());
-        } else {
-            top.skip();
-        }
-    }
-    return made;
-}
+decoded_profile decode(const task_profile& of) { return rf::test::decode_profile(of.encode()); }
 
 bool has(const std::string& text, const std::string& part) {
     INFO(text);
@@ -195,7 +63,7 @@ TEST_CASE("profile: of tasks has each with its stack, labels and age") {
             jobs.spawn(handle, std::ref(never));
             jobs.spawn(handle, std::ref(never));
             co_await rf::sleep_for(1500ms);
-            const decoded seen = decode(co_await profile(profile_kind::task));
+            const decoded_profile seen = decode(co_await profile(profile_kind::task));
             REQUIRE(seen.types.size() == 2);
             CHECK(seen.types[0] == "tasks/count");
             CHECK(seen.types[1] == "age/nanoseconds");
@@ -209,7 +77,7 @@ TEST_CASE("profile: of tasks has each with its stack, labels and age") {
             CHECK(seen.with("scope", "peers") == 2);
             CHECK(seen.with("wait", "event") == 2);
             CHECK(seen.with("age", "1500000000 nanoseconds") == 2);
-            for (const decoded::sample& one : seen.samples) {
+            for (const decoded_profile::sample& one : seen.samples) {
                 if (!one.labels.contains("name")) continue;
                 CHECK(has(one.labels.at("object"), "event made at tests/leakcheck/profile_test"));
                 CHECK(one.values == std::vector<std::int64_t>{1, 1'500'000'000});
@@ -233,7 +101,7 @@ TEST_CASE("profile: of leaks has what is proven, with its verdict, and no suspic
             jobs.spawn(lock_both, std::ref(b), std::ref(a));
             jobs.spawn(handle, std::ref(never));
             co_await rf::sleep_for(1h);
-            const decoded seen =
+            const decoded_profile seen =
                 decode(co_await profile(profile_kind::taskleak, {.proof = {.age_max = 1s}}));
             CHECK(seen.samples.size() == 2);
             CHECK(seen.with("verdict", "cycle") == 2);
@@ -258,7 +126,7 @@ TEST_CASE("profile: of leaks, taken when nothing moves any more, has all that wa
         rf::test::report_sim(std::move(options), [&]() -> rf::task<> { co_await handle(never); });
     CHECK(!report.deadlock.empty());
     REQUIRE(last.seen.has_value());
-    const decoded seen = decode(*last.seen);
+    const decoded_profile seen = decode(*last.seen);
     CHECK(seen.samples.size() == 1);
     CHECK(seen.with("verdict", "quiescent") == 1);
 }
@@ -271,7 +139,7 @@ TEST_CASE("profile: of waits has those for other tasks, and their delay") {
             jobs.spawn([&]() -> rf::task<> { auto mine = co_await lock.lock(); });
             jobs.spawn([]() -> rf::task<> { co_await rf::sleep_for(1h); });
             co_await rf::sleep_for(2s);
-            const decoded seen = decode(co_await profile(profile_kind::block));
+            const decoded_profile seen = decode(co_await profile(profile_kind::block));
             CHECK(seen.types[1] == "delay/nanoseconds");
             REQUIRE(seen.samples.size() == 1);
             CHECK(seen.samples[0].values[1] == 2'000'000'000);
@@ -292,7 +160,7 @@ TEST_CASE("profile: of timers has sleeps and deadlines") {
                 (void)co_await rf::move_on_after(10s, [&] { return wait_for(never); });
             });
             co_await rf::sleep_for(1s);
-            const decoded seen = decode(co_await profile(profile_kind::timer));
+            const decoded_profile seen = decode(co_await profile(profile_kind::timer));
             CHECK(seen.total() == 2);
             CHECK(seen.with("wait", "sleep") == 1);
             CHECK(seen.with("left", "9000000000 nanoseconds") == 1);
@@ -308,19 +176,19 @@ TEST_CASE("profile: of descriptors has the line that opened each; of operations,
         co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
             jobs.spawn([&]() -> rf::task<> { auto peer = co_await listener.accept(); });
             co_await rf::this_task::yield();
-            const decoded files = decode(co_await profile(profile_kind::fd));
+            const decoded_profile files = decode(co_await profile(profile_kind::fd));
             REQUIRE(files.samples.size() == 1);
             CHECK(files.with("object", "tcp listener") == 1);
             REQUIRE(files.samples[0].stack.size() == 1);
             CHECK(has(files.samples[0].stack[0], " tests/leakcheck/profile_test.cpp:"));
-            const decoded requests = decode(co_await profile(profile_kind::inflight));
+            const decoded_profile requests = decode(co_await profile(profile_kind::inflight));
             CHECK(requests.with("wait", "io") == 1);
             CHECK(static_cast<std::uint64_t>(requests.total()) ==
                   rf::loop::here().account().operations);
             jobs.cancel();
         });
         // Nobody waits any more, but the request stays armed: it belongs to the listener.
-        const decoded left = decode(co_await profile(profile_kind::inflight));
+        const decoded_profile left = decode(co_await profile(profile_kind::inflight));
         REQUIRE(rf::loop::here().account().operations == 1);
         CHECK(left.total() == 1);
         CHECK(left.with("object", "operations of objects") == 1);
@@ -344,7 +212,7 @@ TEST_CASE("profile: the labels of a task are labels of its samples") {
             jobs.spawn([&] { return rf::with_label("tenant", "7", work); });
             jobs.spawn(handle, std::ref(never));
             co_await rf::this_task::yield();
-            const decoded seen = decode(co_await profile(profile_kind::block));
+            const decoded_profile seen = decode(co_await profile(profile_kind::block));
             CHECK(seen.with("tenant", "7") == 1);
             CHECK(seen.with("name", "peer") == 2);
             jobs.cancel();
@@ -362,11 +230,42 @@ TEST_CASE("profile: of descriptors has the whole stack where openings are kept")
         };
         const auto set_up = [&]() -> rf::task<> { co_await open(); };
         co_await rf::with_label("tenant", "7", set_up);
-        const decoded files = decode(co_await profile(profile_kind::fd));
+        const decoded_profile files = decode(co_await profile(profile_kind::fd));
         REQUIRE(files.samples.size() == 1);
         CHECK(files.samples[0].stack.size() >= 4);  // both, this one, and who spawned it
         CHECK(files.with("tenant", "7") == 1);
         kept.reset();
+        rf::loop::here().drop_openings();
+    });
+}
+
+TEST_CASE("profile: where openings are kept, clocks of objects and nurseries outlived are told") {
+    rf::test::run_real([]() -> rf::task<> {
+        rf::loop::here().keep_openings();
+        std::optional<rf::io::tcp_listener> kept;
+        std::optional<rf::sync::ttl_cache<int, int>> entries;
+        entries.emplace(rf::sync::ttl_cache_options{.ttl = 1h, .size_max = 8});
+        const auto fill = [&]() -> rf::task<> {
+            co_await rf::this_task::yield();
+            entries->put(1, 1);
+            kept.emplace(rf::io::tcp_listener::bind({"127.0.0.1", 0}));
+        };
+        co_await rf::with_nursery({.name = "fillers"}, [&](rf::nursery& jobs) -> rf::task<> {
+            co_await jobs.async(fill);
+            const decoded_profile files = decode(co_await profile(profile_kind::fd));
+            REQUIRE(files.samples.size() == 1);
+            CHECK(!files.samples[0].labels.contains("outlives"));
+        });
+        const decoded_profile files = decode(co_await profile(profile_kind::fd));
+        CHECK(files.total() == 1);
+        CHECK(files.with("outlives", "fillers") == 1);
+        const decoded_profile timers = decode(co_await profile(profile_kind::timer));
+        CHECK(timers.total() == 1);
+        REQUIRE(timers.with("object", "clock of a ttl_cache") == 1);
+        CHECK(timers.samples[0].stack.size() >= 2);  // the put, and who spawned that
+        CHECK(timers.with("outlives", "fillers") == 1);
+        kept.reset();
+        entries.reset();
         rf::loop::here().drop_openings();
     });
 }
