@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <fcntl.h>
 #include <functional>
 #include <string>
@@ -66,20 +67,46 @@ rf::task<> write_other_profiles(std::string folder) {
     }
 }
 
+// [growth]
+rf::task<> write_growth(leakcheck::growth_warning seen, std::string path) {
+    co_await rf::offload([&] {
+        try {
+            seen.write_diff_profile(path);
+        } catch (const std::exception& failed) {  // a full disk is no reason to end the service
+            std::fprintf(stderr, "%s\n", failed.what());
+        }
+    });
+}
+
+void keep_growth(leakcheck::monitor& watch, const std::string& path) {
+    watch.on_growth([path](const leakcheck::growth_warning& seen) {
+        std::fputs(seen.table().c_str(), stderr);
+        rf::nursery& root = rf::root_nursery();
+        if (!root.draining()) root.spawn(write_growth, seen, path);
+    });
+}
+// [/growth]
+
 rf::task<> service(std::string folder) {
     rf::sync::mutex checking;
     rf::sync::mutex savings;
     rf::sync::event order;
     auto listener = rf::io::tcp_listener::bind({"127.0.0.1", 0});
     co_await rf::with_nursery({.name = "workers"}, [&](rf::nursery& workers) -> rf::task<> {
+        leakcheck::monitor watch;
+        keep_growth(watch, folder + "/growth.pb.gz");
+        watch.sample();  // the baseline
         workers.spawn(transfer, std::ref(checking), std::ref(savings));
         workers.spawn(transfer, std::ref(savings), std::ref(checking));
         for (int i = 0; i < 3; ++i)
             workers.spawn(serve_orders, std::ref(order));
         workers.spawn([&]() -> rf::task<> { auto peer = co_await listener.accept(); });
         co_await rf::sleep_for(20ms);
+        watch.sample();
         co_await write_reports(folder);
         co_await write_other_profiles(folder);
+        watch.sample();
+        co_await write_growth(watch.lasting(), folder + "/growth.pb.gz");
         workers.cancel();
     });
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/leakcheck/monitor.hpp>
 
+#include <ringfence/leakcheck/detail/profile_table.hpp>
+#include <ringfence/leakcheck/detail/report_file.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
@@ -143,6 +145,31 @@ std::string growth_warning::table() const {
                        rf::detail::to_string(one.line));
     }
     return text;
+}
+
+// A task that waits is counted by the line that spawned it and by that of its wait: hence two
+// roots, and a label to see one of them alone.
+std::string growth_warning::diff_profile() const {
+    detail::profile_table table;
+    table.add_value_type("growth", "count");
+    table.add_value_type("now", "count");
+    table.add_value_type("baseline", "count");
+    for (const site_trend& one : sites) {
+        const bool spawned = one.kind == site_kind::spawn;
+        const auto now = static_cast<std::int64_t>(one.now);
+        const auto baseline = static_cast<std::int64_t>(one.baseline);
+        table.begin();
+        table.push_line(one.line.function_name(), one.line);
+        table.push_line(spawned ? "tasks spawned at" : "tasks waiting at", "", 0);
+        table.text_label("site", spawned ? "spawn" : "wait");
+        table.number_label("over", one.over.count(), "nanoseconds");
+        table.end({now - baseline, now, baseline});
+    }
+    return detail::encode_profile(table);
+}
+
+void growth_warning::write_diff_profile(const std::string& path) const {
+    detail::write_report_file(path, diff_profile());
 }
 
 }  // namespace rf::leakcheck

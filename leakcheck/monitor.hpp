@@ -43,6 +43,15 @@ struct growth_warning {
     std::vector<site_trend> sites;
     /// One line per site, below a line of headings.
     [[nodiscard]] std::string table() const;
+
+    /// The same for `go tool pprof` and its like, see task_profile: a sample per site, whose values
+    /// are by how many it has grown since the baseline, below zero where it has shrunk, what there
+    /// are now and the baseline. The bytes of the file. Throws std::runtime_error where ringfence
+    /// was built without profiles. Threads: any.
+    [[nodiscard]] std::string diff_profile() const;
+
+    /// Encodes it and writes the file, blocking. Throws io_error too; leaves no half of a profile.
+    void write_diff_profile(const std::string& path) const;
 };
 
 struct monitor_statistics {

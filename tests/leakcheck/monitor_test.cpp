@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#if defined(RF_WITH_PROFILE)
+#include "decoded_profile.hpp"
+#endif
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/monitor.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -33,6 +36,11 @@ using seconds = std::chrono::duration<double>;
 /// One answer somebody waits for and never gets. Its wait is the line to blame.
 constexpr std::uint_least32_t lost_wait_line = __LINE__ + 1;
 rf::task<> wait_for_answer(rf::sync::channel<int>& answers) { (void)co_await answers.receive(); }
+
+[[maybe_unused]] constexpr std::uint_least32_t other_wait_line = __LINE__ + 2;
+[[maybe_unused]] rf::task<> wait_for_other(rf::sync::channel<int>& others) {
+    (void)co_await others.receive();
+}
 
 rf::task<> request(std::chrono::nanoseconds takes) { co_await rf::sleep_for(takes); }
 
@@ -162,6 +170,57 @@ TEST_CASE("monitor: what lasts is listed by line, and what was there first is th
         });
     });
 }
+
+#if defined(RF_WITH_PROFILE)
+
+TEST_CASE("monitor: the diff profile has the growth of each line, below zero where it shrinks") {
+    run_sim([]() -> rf::task<> {
+        rf::sync::channel<int> answers(0);
+        rf::sync::channel<int> others(0);
+        monitor watch({.interval = 1s});
+        co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+            const auto stays = std::source_location::current().line() + 2;
+            for (int i = 0; i < 7; ++i)
+                all.spawn(wait_for_answer, std::ref(answers));
+            watch.sample();
+            for (int second = 0; second < 8; ++second) {
+                co_await rf::sleep_for(1s);
+                watch.sample();
+            }
+            const auto comes = std::source_location::current().line() + 2;
+            for (int i = 0; i < 3; ++i)
+                all.spawn(wait_for_other, std::ref(others));
+            for (int i = 0; i < 5; ++i)
+                co_await answers.send(1);
+            for (int second = 0; second < 3; ++second) {
+                co_await rf::sleep_for(1s);
+                watch.sample();
+            }
+            const rf::test::decoded_profile seen =
+                rf::test::decode_profile(watch.lasting().diff_profile());
+            CHECK(seen.types ==
+                  std::vector<std::string>{"growth/count", "now/count", "baseline/count"});
+            CHECK(seen.default_type == "growth");
+            const auto values_at = [&](std::uint_least32_t line, const char* site) {
+                const std::string end = "monitor_test.cpp:" + std::to_string(line);
+                for (const auto& one : seen.samples)
+                    if (one.stack.at(0).ends_with(end) && one.labels.at("site") == site) {
+                        CHECK(one.labels.at("over") == "8000000000 nanoseconds");
+                        CHECK(one.stack.size() == 2);
+                        return one.values;
+                    }
+                return std::vector<std::int64_t>();
+            };
+            CHECK(values_at(stays, "spawn") == std::vector<std::int64_t>{-5, 2, 7});
+            CHECK(values_at(comes, "spawn") == std::vector<std::int64_t>{3, 3, 0});
+            CHECK(values_at(lost_wait_line, "wait") == std::vector<std::int64_t>{-5, 2, 7});
+            CHECK(values_at(other_wait_line, "wait") == std::vector<std::int64_t>{3, 3, 0});
+            all.cancel();
+        });
+    });
+}
+
+#endif
 
 TEST_CASE("monitor: a task that goes from wait to wait is in no wait for long") {
     run_sim([]() -> rf::task<> {

@@ -62,7 +62,7 @@ class StuckReport(unittest.TestCase):
     def test_ends_well_and_writes_all(self):
         self.assertEqual((self.done.returncode, self.done.stderr), (0, ""))
         names = sorted(path.name for path in self.path.iterdir())
-        self.assertEqual(names, sorted([f"{kind}.pb.gz" for kind in KINDS] +
+        self.assertEqual(names, sorted([f"{kind}.pb.gz" for kind in [*KINDS, "growth"]] +
                                        ["tasks.txt", "tasks.json", "tasks.folded"]))
 
     def test_json_is_the_tree(self):
@@ -86,7 +86,7 @@ class StuckReport(unittest.TestCase):
         self.assertTrue(any(line.endswith("[event] 3") for line in lines), lines)
 
     def test_profiles_are_whole(self):
-        for kind in KINDS:
+        for kind in [*KINDS, "growth"]:
             with self.subTest(kind):
                 found = list(fields(gzip.decompress((self.path / f"{kind}.pb.gz").read_bytes())))
                 texts = [value.decode() for number, value in found if number == 6]
@@ -102,7 +102,7 @@ class StuckReport(unittest.TestCase):
         go = shutil.which("go")
         if go is None:
             self.skipTest("go is not installed")
-        for kind in KINDS:
+        for kind in [*KINDS, "growth"]:
             for how in ["-top", "-traces", "-tags"]:
                 with self.subTest(kind=kind, how=how):
                     done = subprocess.run([go, "tool", "pprof", how, f"{self.path}/{kind}.pb.gz"],
@@ -114,6 +114,10 @@ class StuckReport(unittest.TestCase):
                         self.assertRegex(done.stdout, r"of 2 total")
                     if kind == "taskleak" and how == "-traces":
                         self.assertRegex(done.stdout, r"verdict: *cycle")
+                    if kind == "growth" and how == "-top":
+                        self.assertRegex(done.stdout, r"Type: growth")
+                        self.assertRegex(done.stdout, r" 3 .*next_order")  # three wait there
+                        self.assertRegex(done.stdout, r"tasks spawned at")
 
     @staticmethod
     def fetch(address):
