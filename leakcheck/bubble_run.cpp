@@ -117,7 +117,7 @@ void bubble_run::give_up(loop& owner, std::string why) {
 // clocks of objects, which live and die with those.
 void bubble_run::nursery_closed(const loop& owner, std::uint64_t number) {
     for (const resource& one : resource_table(owner).entries)
-        if (one.kind != resource_kind::operation && !one.shared && one.outlived.size() == 1 &&
+        if (one.kind != resource_kind::operation && !one.shared && !one.outlived.empty() &&
             one.outlived.front().number == number)
             left_by_nurseries_ += to_string(one) + "\n" + stack_text(one, 4);
 }

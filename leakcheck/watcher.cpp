@@ -39,8 +39,8 @@ std::string watcher::held_up(loop& owner) {
     return wait_graph(owner, options_.verdicts.graph).report();
 }
 
-void watcher::ends(loop& owner) {
-    if (options_.opening_stacks) owner.drop_openings();
+// Openings stay for the report of what is left open; the loop goes next.
+void watcher::ends(loop&) {
     stalls_ = nullptr;
     verdicts_ = nullptr;
     cancels_ = nullptr;

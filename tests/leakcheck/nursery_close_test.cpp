@@ -10,6 +10,7 @@
 #include <ringfence/leakcheck/profile.hpp>
 #include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
+#include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/detail/object_timer.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/offload.hpp>
@@ -28,6 +29,7 @@
 #include <optional>
 #include <source_location>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -231,6 +233,25 @@ TEST_CASE("nursery close: the end of a bubble tells which nursery a leak got awa
     CHECK(has(report.failure, "\n    outlives the nursery \"requests\" opened at tests/"));
     CHECK(has(report.failure, ", closed 1.5 s ago\n"));
     CHECK(!has(report.failure, "root"));
+}
+
+TEST_CASE("nursery close: a watcher that keeps openings has them in the report of the run") {
+    rf::descriptor_entry left;
+    const auto open = [&]() -> rf::task<> {
+        co_await rf::this_task::yield();
+        left.open(2'000'000, "planted");
+    };
+    rf::leakcheck::watcher watch({.stalls = {.threshold = 0ms}, .opening_stacks = true});
+    rf::test::sim_options options;
+    options.run.observer = &watch;
+    const rf::run_report report = rf::test::report_sim(std::move(options), [&]() -> rf::task<> {
+        co_await rf::with_nursery({.name = "requests"}, [&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(open);
+            co_return;
+        });
+    });
+    CHECK(has(report.leaks, "planted opened at tests/leakcheck/nursery_close_test.cpp:"));
+    CHECK(has(report.leaks, "\n    outlives the nursery \"requests\" opened at tests/"));
 }
 
 TEST_CASE("nursery close: a nursery that is to leave nothing fails the run at its close") {
