@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "decoded_profile.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/profile.hpp>
@@ -16,6 +15,8 @@
 #include <doctest/doctest.h>
 
 #if defined(RF_WITH_PROFILE)
+
+#include "decoded_profile.hpp"
 
 #include <chrono>
 #include <cstdint>
