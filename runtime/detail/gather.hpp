@@ -36,7 +36,7 @@ template <class T>
 [[nodiscard]] inline std::source_location awaiting_line() noexcept {
     const frame* self = slot.current->leaf;
     const frame* caller = self->parent();
-    return caller != nullptr ? caller->at : self->created();
+    return caller != nullptr ? std::source_location(caller->at) : self->created();
 }
 
 /// When the children of a combinator have come to a decision, and the rest is cancelled.

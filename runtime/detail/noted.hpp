@@ -32,6 +32,7 @@ struct noted_line {
     [[nodiscard]] constexpr const char* function_name() const noexcept { return ""; }
 };
 struct noted_time {
+    constexpr noted_time() noexcept {}
     constexpr noted_time(instant) noexcept {}
     constexpr operator instant() const noexcept { return 0; }
 };
