@@ -4,6 +4,7 @@
 #include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/detail/exception_text.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 

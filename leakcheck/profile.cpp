@@ -3,6 +3,7 @@
 
 #include <ringfence/leakcheck/detail/profile_samples.hpp>
 #include <ringfence/leakcheck/detail/report_file.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/loop.hpp>
 
