@@ -129,17 +129,17 @@ private:
 
 // Implementation
 
-class mutex::lock_wait : public detail::mutex_wait {
+class mutex::lock_wait final : public detail::mutex_wait {
 public:
     lock_wait(mutex& wanted, std::source_location where) noexcept
         : mutex_wait(where), mutex_(&wanted) {}
     void describe(wait_description& out) const override { mutex_->describe(out); }
     void owners(wait_owners& out) const override { out.holder(mutex_->owner_); }
 
-protected:
-    ~lock_wait() = default;
-
 private:
+    template <class, class, class, class>
+    friend class detail::late_wait;
+
     mutex* mutex_;
 };
 

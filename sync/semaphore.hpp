@@ -136,7 +136,7 @@ private:
 
 // Implementation
 
-class semaphore::acquire_wait : public detail::queued_wait {
+class semaphore::acquire_wait final : public detail::queued_wait {
 public:
     acquire_wait(semaphore& from, std::size_t count) noexcept : from_(&from), count_(count) {}
 
@@ -145,10 +145,10 @@ public:
     void describe(wait_description& out) const override { from_->describe(out, count_); }
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-protected:
-    ~acquire_wait() = default;
-
 private:
+    template <class, class, class, class>
+    friend class detail::late_wait;
+
     semaphore* from_;
     std::size_t count_;
 };

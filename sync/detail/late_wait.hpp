@@ -17,8 +17,8 @@ namespace rf::sync::detail {
 /// the Wait, a waiter, when the task has to wait.
 ///
 /// Derived has `bool try_now()`, which takes effect or does nothing, and `start_wait(Wait&)`, which
-/// puts it in line. Wait is made from the primitive and what is wanted, and leaves nothing to
-/// destroy.
+/// puts it in line. Wait is made from the primitive and what is wanted, is a friend, and leaves
+/// nothing to destroy.
 template <class Derived, class Primitive, class Wanted, class Wait>
 class late_wait : public rf::detail::native_awaiter {
 public:
@@ -31,7 +31,7 @@ public:
     ~late_wait() = default;
 
     [[nodiscard, gnu::always_inline]] bool await_ready() noexcept {
-        return !wait::cancel_requested() && rf::detail::spend_ready() && self().try_now();
+        return !Wait::cancel_requested() && rf::detail::spend_ready() && self().try_now();
     }
     void await_suspend(std::coroutine_handle<>) noexcept {
         prepare();
@@ -41,7 +41,7 @@ public:
     }
 
     // For select. The wait has to be made before it becomes a case.
-    void prepare() noexcept { std::construct_at(reinterpret_cast<wait*>(place_), *of_, wanted_); }
+    void prepare() noexcept { std::construct_at(reinterpret_cast<Wait*>(place_), *of_, wanted_); }
     void start() noexcept { self().start_wait(made()); }
     [[nodiscard]] waiter& as_waiter() noexcept { return made(); }
 
@@ -50,19 +50,12 @@ protected:
     [[nodiscard]] const Wanted& wanted() const noexcept { return wanted_; }
 
 private:
-    struct wait final : Wait {
-        using Wait::Wait;
-        using waiter::cancel_requested;
-        using waiter::enter;
-        using waiter::resume;
-    };
-
-    [[nodiscard]] wait& made() noexcept { return *std::launder(reinterpret_cast<wait*>(place_)); }
+    [[nodiscard]] Wait& made() noexcept { return *std::launder(reinterpret_cast<Wait*>(place_)); }
     [[nodiscard]] Derived& self() noexcept { return static_cast<Derived&>(*this); }
 
     Primitive* of_;
     Wanted wanted_;
-    alignas(wait) std::byte place_[sizeof(wait)];
+    alignas(Wait) std::byte place_[sizeof(Wait)];
 };
 
 }  // namespace rf::sync::detail

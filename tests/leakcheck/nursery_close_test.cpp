@@ -12,6 +12,7 @@
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/detail/object_timer.hpp>
+#include <ringfence/runtime/detail/openings.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/offload.hpp>
 #include <ringfence/runtime/sleep.hpp>
