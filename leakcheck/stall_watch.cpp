@@ -17,10 +17,14 @@ stall_watch::answer stall_watch::look(std::uint64_t beat, instant now) {
     const instant since = now - std::exchange(looked_, now);
     if (std::exchange(beat_, beat) != beat) {
         begun_ = now;
+        skipped_ = 0;
         told_ = false;
         return beat % 2 == 0 ? answer::begins : answer::fine;
     }
-    if (since > counted_max) begun_ += since - counted_max;
+    if (since > counted_max) {
+        begun_ += since - counted_max;
+        skipped_ += since - counted_max;
+    }
     if (beat % 2 != 0 || told_ || now - begun_ < threshold_) return answer::fine;
     told_ = true;
     while (!reports_.empty() && now - reports_.front() >= std::chrono::nanoseconds(1min).count())
@@ -31,7 +35,8 @@ stall_watch::answer stall_watch::look(std::uint64_t beat, instant now) {
 }
 
 bool stall_watch::take_off(std::chrono::nanoseconds span, instant now) {
-    begun_ += span.count();
+    const instant skipped = std::exchange(skipped_, 0);
+    begun_ = std::min(begun_ + std::max<instant>(span.count() - skipped, 0), now);
     if (now - begun_ >= threshold_) return false;
     told_ = false;
     reports_.pop_back();

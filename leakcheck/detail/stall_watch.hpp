@@ -30,8 +30,10 @@ public:
     /// A stall is told once, however long it lasts.
     [[nodiscard]] answer look(std::uint64_t beat, instant now);
 
-    /// At a stall: the thread was kept from running for `span` of it, which is taken off. True: so
-    /// it is none, not yet at least, and may be told later.
+    /// At a stall: the thread was kept from running for `span` since it began, or since the last
+    /// call. That is taken off, but for what late looks did not count: where a machine is short of
+    /// processors both have waited for the same. True: so it is none, not yet at least, and may be
+    /// told later.
     [[nodiscard]] bool take_off(std::chrono::nanoseconds span, instant now);
 
     /// At a stall: for how long it has lasted, at least.
@@ -46,7 +48,8 @@ private:
     std::uint32_t reports_per_minute_;
     std::uint64_t beat_ = 1;  // at the look before; odd: no task
     instant looked_ = 0;
-    instant begun_ = 0;  // the first look that saw this beat
+    instant begun_ = 0;    // the first look that saw this beat
+    instant skipped_ = 0;  // since then, or since the last take_off(): not counted
     bool told_ = false;
     std::deque<instant> reports_;  // of the last minute; at most reports_per_minute_
 };

@@ -103,3 +103,23 @@ TEST_CASE("stall_watch: when the process has stood still, nobody is blamed for i
     CHECK(eye.look(2) == answer::stall);
     CHECK(eye.watch.lasted(eye.now.count()) == 25ms);
 }
+
+TEST_CASE("stall_watch: what a late look has not counted is not taken off once more") {
+    looker eye;
+    CHECK(eye.look(2) == answer::begins);
+    eye.now += 35ms;  // the look comes 20 ms later than four periods, for others ran
+    CHECK(eye.look(2) == answer::fine);
+    CHECK(eye.look(2) == answer::stall);
+    CHECK(!eye.watch.take_off(20ms, eye.now.count()));
+    CHECK(eye.watch.lasted(eye.now.count()) == 25ms);
+}
+
+TEST_CASE("stall_watch: more cannot be taken off than there was") {
+    looker eye;
+    CHECK(eye.look(2) == answer::begins);
+    CHECK(eye.hold(2, 25ms) == 1);
+    CHECK(eye.watch.take_off(1h, eye.now.count()));
+    CHECK(eye.watch.lasted(eye.now.count()) == 0ms);
+    CHECK(eye.hold(2, 20ms) == 0);
+    CHECK(eye.look(2) == answer::stall);
+}
