@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/leakcheck/leak_suppressions.hpp>
 
+#include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/loop.hpp>
 
@@ -34,6 +35,16 @@ bool is_function(std::string_view whole, std::string_view part) {
     return ends_at(whole, part, ":");
 }
 
+/// Of a class that tasks hand out, and that ends by itself with none of them.
+bool outlives_tasks(resource_kind kind) {
+    return kind == resource_kind::descriptor || kind == resource_kind::ring_buffer ||
+           kind == resource_kind::registered_buffer;
+}
+/// As to_string(resource) said it.
+std::string_view headline(const leak_subject& left) {
+    return std::string_view(left.text).substr(0, left.text.find('\n'));
+}
+
 }  // namespace
 
 leak_suppressions& leak_suppressions::add(entry made) {
@@ -50,8 +61,11 @@ leak_suppressions::entry leak_suppressions::make(way by, std::string_view what,
     made.what = what;
     made.reason = reason;
     made.expected = expected;
-    if (by == way::existing && loop::current() != nullptr)
+    if (by == way::existing && loop::current() != nullptr) {
         made.last_task = loop::current()->last_task_id();
+        for (const resource& one : resource_table().entries)
+            if (outlives_tasks(one.kind)) made.opened.push_back(to_string(one));
+    }
     return made;
 }
 
@@ -163,7 +177,10 @@ bool leak_suppressions::matches(const entry& one, const leak_subject& left) {
                std::ranges::any_of(left.labels, [&](std::string_view label) {
                    return label == one.what || label.substr(0, label.find('=')) == one.what;
                });
-    case way::existing: return left.task_id != 0 && left.task_id <= one.last_task;
+    case way::existing:
+        if (outlives_tasks(left.kind))
+            return std::ranges::find(one.opened, headline(left)) != one.opened.end();
+        return left.task_id != 0 && left.task_id <= one.last_task;
     }
     return false;
 }

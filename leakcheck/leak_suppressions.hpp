@@ -53,8 +53,9 @@ public:
     leak_suppressions& ignore_function(std::string_view name, std::string_view reason);
     leak_suppressions& ignore_below(std::string_view ancestor, std::string_view reason);
     leak_suppressions& ignore_label(std::string_view label, std::string_view reason);
-    /// What tasks have opened that exist now, and they themselves. For checks of a whole loop; from
-    /// a file: those that exist when it is read.
+    /// The tasks that exist now, what they wait for, and the descriptors and buffers that are open
+    /// now; not those that these tasks open later. For checks of a whole loop; from a file: what
+    /// exists when it is read.
     leak_suppressions& ignore_existing(std::string_view reason);
     /// Exactly `count` things of that site; another number is reported.
     leak_suppressions& expect(std::size_t count, std::string_view site, std::string_view reason);
@@ -80,8 +81,9 @@ private:
         std::string reason;
         std::size_t expected = 0;
         std::size_t used = 0;
-        std::uint64_t last_task = 0;  // existing: the youngest task then
-        std::string where;            // "file:line" of a file's entry
+        std::uint64_t last_task = 0;      // existing: the youngest task then
+        std::vector<std::string> opened;  // and what outlives tasks, as reports name it
+        std::string where;                // "file:line" of a file's entry
     };
     leak_suppressions& add(entry made);
     [[nodiscard]] static entry make(way by, std::string_view what, std::string_view reason,

@@ -190,6 +190,19 @@ TEST_CASE("leak_suppressions: what exists when it is made may be told from what 
     });
 }
 
+TEST_CASE("leak_suppressions: what exists does not excuse what its task opens later") {
+    rf::test::run_real([]() -> rf::task<> {
+        auto kept = rf::io::tcp_listener::bind({"127.0.0.1", 0});
+        leak_suppressions allowed;
+        allowed.ignore_existing("the listener that stays");
+        CHECK(has(verify_none(), "tcp listener"));
+        CHECK(verify_none(&allowed) == "");
+        auto late = rf::io::tcp_listener::bind({"127.0.0.1", 0});
+        CHECK(has(verify_none(&allowed), "tcp listener"));
+        co_return;
+    });
+}
+
 TEST_CASE("leak_suppressions: a file is read whole, or refused with the line that is wrong") {
     leak_suppressions allowed;
     std::string refusal;
