@@ -90,15 +90,20 @@ public:
 
 private:
     [[nodiscard]] bool wants(injection what) const { return options_.variants & what; }
-    [[nodiscard]] bool over() const { return !report_.ok() || report_.runs >= options_.runs_max; }
+    /// To be asked when there is more to do.
+    [[nodiscard]] bool over() {
+        if (report_.ok() && report_.runs < options_.runs_max) return false;
+        report_.complete = false;
+        return true;
+    }
 
     void cancel_everywhere(const outcome_of_run& reference) {
         for (std::uint32_t point = 0; point < reference.awaits.size(); ++point) {
             bool any = false;
             for (const injection when : times)
                 for (const injection from : origins) {
-                    if (over()) return;
                     if (!wants(when) || !wants(from)) continue;
+                    if (over()) return;
                     injection_plan plan;
                     plan.when = when;
                     plan.from = from;
@@ -255,8 +260,9 @@ cancel_point_report run_cancel_points(const std::function<task<>()>& fn,
 }  // namespace detail
 
 std::string cancel_point_report::coverage() const {
-    return fmt::format("{} of {} awaits, {} cancels, {} faults, {} runs", awaits_injected,
-                       awaits_executed, cancels, faults, runs);
+    return fmt::format("{} of {} awaits, {} cancels, {} faults, {} runs{}", awaits_injected,
+                       awaits_executed, cancels, faults, runs,
+                       complete ? "" : ", cut off before its end");
 }
 
 }  // namespace rf::leakcheck

@@ -42,7 +42,7 @@ struct cancel_point_options {
     injection variants = everything;
     /// Virtual time that fn may take from the moment it is cancelled as a whole.
     std::chrono::nanoseconds unwind_max = std::chrono::minutes(1);
-    std::uint32_t runs_max = 100'000;
+    std::uint32_t runs_max = 100'000;  // then the rest is left out, see `complete`
     /// A token that a failure printed: that run and no other.
     std::string replay{};
     simulated_options world = simulated_options::plain();
@@ -56,9 +56,10 @@ struct cancel_point_report {
     std::uint32_t awaits_injected = 0;  // of these, with at least one cancel delivered there
     std::uint32_t cancels = 0;          // delivered in all
     std::uint32_t faults = 0;           // errors, short transfers and failed allocations
+    bool complete = true;               // false: a failure or runs_max cut it off
 
     [[nodiscard]] bool ok() const noexcept { return failure.empty(); }
-    /// "18 of 18 awaits, 193 cancels, 41 faults, 235 runs".
+    /// "18 of 18 awaits, 193 cancels, 41 faults, 235 runs", and whether it was cut off.
     [[nodiscard]] std::string coverage() const;
 };
 

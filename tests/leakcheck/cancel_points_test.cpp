@@ -85,7 +85,18 @@ TEST_CASE("cancel points: a sound program passes at every await, and all are rea
     CHECK(report.awaits_injected == report.awaits_executed);
     CHECK(report.cancels > report.awaits_executed * 8);
     CHECK(report.faults > 5);
+    CHECK(report.complete);
     MESSAGE(report.coverage());
+}
+
+TEST_CASE("cancel points: what is cut off says so") {
+    cancel_point_options few;
+    few.runs_max = 10;
+    const cancel_point_report report = for_each_cancel_point(sound_program, few);
+    CHECK_MESSAGE(report.ok(), report.failure);
+    CHECK(report.runs == 10);
+    CHECK_FALSE(report.complete);
+    CHECK(has(report.coverage(), "10 runs, cut off before its end"));
 }
 
 TEST_CASE(
