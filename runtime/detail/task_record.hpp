@@ -68,9 +68,9 @@ struct task_record : list_hook, task_status {
 };
 
 inline void task_status::begin(bool as_service, std::uint32_t under_guard) noexcept {
-    constexpr auto word = [](bool service) {
+    constexpr auto word = [](bool for_service) {
         return std::bit_cast<std::uint64_t>(
-            task_status{task_state::ready, false, false, service, 0});
+            task_status{task_state::ready, false, false, for_service, 0});
     };
     constexpr int guard_shift = std::endian::native == std::endian::little ? 32 : 0;
     *this = std::bit_cast<task_status>((as_service ? word(true) : word(false)) |
