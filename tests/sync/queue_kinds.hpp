@@ -37,6 +37,7 @@ struct of_channel {
     [[nodiscard]] auto statistics() const { return it.statistics(); }
     [[nodiscard]] std::size_t receivers() const { return it.statistics().receivers; }
     void destroy_receiving_end() { gone.reset(); }
+    void destroy_sending_end() { gone.reset(); }
     std::optional<rf::sync::channel<item>> gone{std::in_place, Capacity, made_here};
     rf::sync::channel<item>& it = *gone;
 };
@@ -54,6 +55,7 @@ struct of_ends {
     [[nodiscard]] auto statistics() const { return it.sender.statistics(); }
     [[nodiscard]] std::size_t receivers() const { return statistics().receivers; }
     void destroy_receiving_end() { it.receiver = {}; }
+    void destroy_sending_end() { it.sender = {}; }
     rf::sync::channel_ends<item> it = rf::sync::open_channel<item>(Capacity, made_here);
 };
 
@@ -70,6 +72,7 @@ struct of_shared_channel {
     [[nodiscard]] auto statistics() const { return it.statistics(); }
     [[nodiscard]] std::size_t receivers() const { return it.statistics().receivers; }
     void destroy_receiving_end() { gone.reset(); }
+    void destroy_sending_end() { gone.reset(); }
     std::optional<rf::sync::shared_channel<item>> gone{std::in_place, Capacity, made_here};
     rf::sync::shared_channel<item>& it = *gone;
 };
@@ -88,7 +91,10 @@ struct of_broadcast {
     [[nodiscard]] auto statistics() const { return it.statistics(); }
     [[nodiscard]] std::size_t receivers() const { return it.statistics().waiting; }
     void destroy_receiving_end() { mine.reset(); }
-    rf::sync::broadcast<item> it{Capacity, rf::sync::sender_waits, made_here};
+    void destroy_sending_end() { gone.reset(); }
+    std::optional<rf::sync::broadcast<item>> gone{std::in_place, Capacity, rf::sync::sender_waits,
+                                                  made_here};
+    rf::sync::broadcast<item>& it = *gone;
     std::optional<rf::sync::broadcast_receiver<item>> mine = it.subscribe();
 };
 

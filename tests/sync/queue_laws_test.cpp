@@ -355,6 +355,26 @@ TEST_CASE_TEMPLATE("queue laws: destroyed under a receiver that waits, it aborts
     CHECK(end.says("destroyed while"));
 }
 
+TEST_CASE_TEMPLATE("queue laws: destroyed under a sender that waits, it aborts by name and line",
+                   Queue, QUEUES) {
+    const auto end = rf::test::run_to_death([] {
+        run_sim([]() -> rf::task<> {
+            Queue queue;
+            fill(queue);
+            co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+                all.spawn(&send_one<Queue>, std::ref(queue), 1000);
+                co_await rf::sleep_for(1ms);
+                CHECK(queue.statistics().senders == 1);
+                queue.destroy_sending_end();
+            });
+        });
+    });
+    CHECK(end.signal == SIGABRT);
+    CHECK(end.says(std::string(Queue::kind) + " made at"));
+    CHECK(end.says("queue_kinds.hpp:"));
+    CHECK(end.says("destroyed while tasks wait on it"));
+}
+
 TEST_CASE_TEMPLATE(
     "queue laws: used from another loop than its waiter's, it aborts by name and line", Queue,
     QUEUES) {

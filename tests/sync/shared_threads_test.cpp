@@ -12,7 +12,9 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -132,41 +134,49 @@ TEST_SUITE("shared threads") {
     }
 
     TEST_CASE("shared_channel: a cancel that meets an item loses none") {
-        shared_channel<long> items(4);
-        constexpr long total = 3000;
-        std::jthread other([items]() mutable {
-            const auto report =
-                rf::run_and_report([&]() -> rf::task<> { co_await send_all(items, 0, total); });
-            CHECK(report.status == 0);
-            items.close();
+        constexpr int rounds = 1000;
+        shared_channel<int> items(4);
+        // One item in each round, sent as soon as the round is called out.
+        std::atomic<int> called{-1};
+        std::jthread other([items, &called]() mutable {
+            for (int round = 0; round < rounds; ++round) {
+                while (called.load(std::memory_order_acquire) < round)
+                    std::this_thread::yield();
+                CHECK(items.try_send(int{round}));
+            }
         });
-        long received = 0;
-        long cancelled = 0;
-        long sum = 0;
+        int cancels_won = 0;
+        int items_won = 0;
         const auto report = rf::run_and_report([&]() -> rf::task<> {
-            for (bool closed = false; !closed;) {
+            // How long the cancel waits, in yields: longer after it came first, shorter after the
+            // item did. So it stays where the two meet, and both come first again and again.
+            std::uint64_t patience = 0;
+            for (int round = 0; round < rounds; ++round) {
                 rf::cancel_scope scope;
-                auto work = [&]() -> rf::task<> {
-                    for (;;) {
-                        auto item = co_await items.receive();
-                        closed = !item;
-                        if (closed) break;
-                        ++received;
-                        sum += *item;
-                    }
-                };
+                std::optional<int> got;
+                auto receive = [&]() -> rf::task<> { got = co_await items.receive(); };
                 co_await rf::with_nursery([&](rf::nursery& both) -> rf::task<> {
-                    both.spawn([&]() -> rf::task<> { (void)co_await scope.run(work()); });
-                    co_await rf::sleep_for(20us);
+                    both.spawn([&]() -> rf::task<> { (void)co_await scope.run(receive()); });
+                    while (items.statistics().receivers == 0)
+                        co_await rf::this_task::yield();
+                    called.store(round, std::memory_order_release);
+                    for (std::uint64_t i = 0; i < patience; ++i)
+                        co_await rf::this_task::yield();
                     scope.cancel();
                 });
-                cancelled += closed ? 0 : 1;
+                const bool cancelled = !got.has_value();
+                ++(cancelled ? cancels_won : items_won);
+                patience = cancelled ? 2 * patience + 1 : patience / 2;
+                // Whoever came first, the item is there, once.
+                if (cancelled) got = co_await items.receive();
+                CHECK(got == round);
+                CHECK(!items.try_receive());
             }
         });
         CHECK(report.status == 0);
-        CHECK(received == total);
-        CHECK(sum == total * (total - 1) / 2);
-        CHECK(cancelled >= 0);
+        MESSAGE("cancels won " << cancels_won << ", items won " << items_won);
+        CHECK(cancels_won > rounds / 100);
+        CHECK(items_won > rounds / 100);
     }
 
     TEST_CASE("shared_channel: the last other handle goes, and the wait is a deadlock") {
