@@ -51,7 +51,7 @@ public:
     single_flight(const single_flight&) = delete;
     single_flight& operator=(const single_flight&) = delete;
     ~single_flight() {
-        if (under_way_ != 0)
+        if (under_way_ + waiting_ != 0)
             detail::misused(identity_, "it was destroyed while calls run; it has to outlive the "
                                        "nursery in which they do");
     }
@@ -78,7 +78,7 @@ private:
     detail::identity identity_;
     std::unordered_map<Key, std::shared_ptr<flight>, Hash, Equal> flights_;  // not the forgotten
     std::size_t under_way_ = 0;
-    std::size_t waiting_ = 0;
+    std::size_t waiting_ = 0;  // until they run: also those whose flight has ended
     std::uint64_t executed_ = 0;
     std::uint64_t shared_ = 0;
     std::uint64_t taken_over_ = 0;
