@@ -58,7 +58,8 @@ private:
 ///   nothing, and those behind come sooner. Can be a case of select.
 /// Errors: rates, bursts and spans below 1, tokens below 1 or more than the burst, and a burst that
 ///   is too large to be counted throw std::invalid_argument.
-/// Lifetime: outlives its waiters and guarded calls, or aborts. Threads: one loop.
+/// Lifetime: outlives its waiters, or aborts; a guarded call waits until it has its token. Threads:
+///   one loop.
 /// Cost: never allocates; one timer while tasks wait, whatever their number.
 class rate_limiter {
 public:
