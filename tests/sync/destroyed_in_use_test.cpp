@@ -48,12 +48,13 @@ rf::task<> destroy_during(std::unique_ptr<T> one, Use use) {
 }
 
 struct use_case {
-    const char* kind;
-    const char* says;
+    std::string kind;
+    std::string says;
     std::function<rf::task<>()> act;
 };
 
-// In each, `new` stands where the object is made, for that line to be the one in the message.
+// In each, `new` stands where the object is made, for that line to be the one in the message. A
+// worker_pool and a keyed_rate_limiter are named by the part of them that is in use.
 const std::vector<use_case>& use_cases() {
     static const std::vector<use_case> all{
         {"bulkhead", "it was destroyed while 1 of its calls run",
@@ -75,7 +76,7 @@ const std::vector<use_case>& use_cases() {
              return destroy_during(std::move(one),
                                    [](rate_limiter& at) { return at.guard(long_call)(); });
          }},
-        {"keyed_rate_limiter", "was destroyed while tasks wait on it",
+        {"rate_limiter", "was destroyed while tasks wait on it",  // keyed
          [] {
              using limiter = keyed_rate_limiter<int>;
              std::unique_ptr<limiter> one(new limiter({.per = 1h}, 10));
@@ -95,7 +96,7 @@ const std::vector<use_case>& use_cases() {
              std::unique_ptr<cache> one(new cache({.ttl = 1s, .size_max = 10}));
              return destroy_during(std::move(one), [](cache& at) { return at.get(7, load_of_key); });
          }},
-        {"worker_pool", "it was destroyed while",
+        {"semaphore", "it was destroyed while 1 of its 1 permits are held",  // pool
          []() -> rf::task<> {
              co_await rf::with_nursery([](rf::nursery& home) -> rf::task<> {
                  std::unique_ptr<worker_pool> one(new worker_pool(home, {.workers = 1}));
@@ -104,7 +105,7 @@ const std::vector<use_case>& use_cases() {
                  });
              });
          }},
-        {"worker_pool", "it was destroyed while",
+        {"semaphore", "it was destroyed while 1 of its 1 permits are held",  // pool
          []() -> rf::task<> {
              co_await rf::with_nursery([](rf::nursery& home) -> rf::task<> {
                  std::unique_ptr<worker_pool> one(new worker_pool(home, {.workers = 1}));
@@ -141,7 +142,7 @@ TEST_CASE("destroyed in use: it aborts, and names the object and the line where 
         const auto end = rf::test::run_to_death([&] { run_sim(one.act); });
         CAPTURE(end.said);
         CHECK(end.signal == SIGABRT);
-        CHECK(end.says(std::string(one.kind) + " made at "));
+        CHECK(end.says(one.kind + " made at "));
         CHECK(end.says("destroyed_in_use_test.cpp:"));
         CHECK(end.says(one.says));
     }
@@ -170,6 +171,23 @@ TEST_CASE("destroyed in use: a shared call that has ended but not returned count
     CHECK(end.signal == SIGABRT);
     CHECK(end.says("single_flight made at "));
     CHECK(end.says("it was destroyed while calls run"));
+}
+
+TEST_CASE("destroyed in use: a guarded call that has its token needs no rate_limiter any more") {
+    run_sim([]() -> rf::task<> {
+        std::unique_ptr<rate_limiter> one(new rate_limiter({.burst = 1}));
+        bool ended = false;
+        auto call = [&]() -> rf::task<> {
+            co_await rf::sleep_for(1s);
+            ended = true;
+        };
+        co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+            all.spawn([&]() -> rf::task<> { co_await one->guard(std::ref(call))(); });
+            co_await rf::sleep_for(1ms);
+            one.reset();
+        });
+        CHECK(ended);
+    });
 }
 
 TEST_CASE("destroyed in use: after their last call all may go") {
