@@ -17,6 +17,10 @@
 #include <string>
 
 using namespace std::chrono_literals;
+using rf::test::explore;
+using rf::test::only_first;
+using rf::test::other_shard;
+using rf::test::yield_times;
 
 namespace {
 
@@ -31,35 +35,6 @@ struct tracked {
         if (real) --alive;
     }
 };
-
-rf::task<> yield_times(int count) {
-    for (int i = 0; i < count; ++i)
-        co_await rf::this_task::yield();
-}
-
-rf::shard other_shard() {
-    return rf::shards()[(rf::this_shard().index() + 1) % rf::shards().size()];
-}
-
-/// Runs on shard 0 alone; the programs of the others end at once.
-template <class F>
-auto only_first(F fn) {
-    return [fn](rf::shard here) mutable -> rf::task<> {
-        if (here.index() == 0) co_await fn();
-    };
-}
-
-template <class F>
-rf::sharded_report explore(std::uint64_t seed, std::uint32_t shards, F fn) {
-    rf::test::virtual_options options;
-    options.seed = seed;
-    options.shards = shards;
-    options.world = rf::leakcheck::simulated_options::plain();
-    options.run.run.limits.resumptions_max = 1;  // so that every yield is a place to cross
-    rf::sharded_report report = rf::test::run_virtual_shards(options, std::move(fn));
-    CHECK(rf::test::left_behind(report) == "");
-    return report;
-}
 
 }  // namespace
 
@@ -124,12 +99,12 @@ TEST_CASE("spawn_on: a cancel that crosses the end leaves no trace, whichever wi
         const auto report =
             explore(seed, 2, only_first([&]() -> rf::task<> {
                         auto child = [&](tracked) -> rf::task<> {
-                            co_await yield_times(static_cast<int>(seed % 5));
+                            co_await yield_times(seed % 5);
                             body_ran_to_its_end = true;
                         };
                         co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
                             auto one = jobs.async_on(other_shard(), child, tracked());
-                            co_await yield_times(static_cast<int>(seed % 7));
+                            co_await yield_times(seed % 7);
                             one.cancel();
                             while (!one.ended())
                                 co_await rf::this_task::yield();
@@ -203,13 +178,13 @@ TEST_CASE("spawn_on: a drain reaches the child, also one that is on its way") {
                                 co_await rf::this_task::yield();
                             ++drained;
                         };
-                        co_await rf::with_nursery(
-                            {.spawn_while_draining = true}, [&](rf::nursery& jobs) -> rf::task<> {
-                                jobs.spawn_on(other_shard(), child);
-                                co_await yield_times(static_cast<int>(seed % 6));
-                                jobs.drain(1h);
-                                jobs.spawn_on(other_shard(), child);
-                            });
+                        co_await rf::with_nursery({.spawn_while_draining = true},
+                                                  [&](rf::nursery& jobs) -> rf::task<> {
+                                                      jobs.spawn_on(other_shard(), child);
+                                                      co_await yield_times(seed % 6);
+                                                      jobs.drain(1h);
+                                                      jobs.spawn_on(other_shard(), child);
+                                                  });
                     }));
         CHECK(report.whole.status == 0);
         CHECK(drained == 2);

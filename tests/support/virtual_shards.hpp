@@ -3,6 +3,9 @@
 
 #include <ringfence/leakcheck/simulated_driver.hpp>
 #include <ringfence/runtime/run_sharded.hpp>
+#include <ringfence/runtime/this_task.hpp>
+
+#include <doctest/doctest.h>
 
 #include <cstdint>
 #include <string>
@@ -34,5 +37,36 @@ sharded_report run_virtual_shards(const virtual_options& options, F fn) {
 
 /// What every shard left behind, "" if nothing.
 [[nodiscard]] std::string left_behind(const sharded_report& report);
+
+/// The same for `fn` in a plain world, where every yield is a place to cross. The test fails if a
+/// shard leaves anything behind.
+template <class F>
+sharded_report explore(std::uint64_t seed, std::uint32_t shards, F fn) {
+    virtual_options options;
+    options.seed = seed;
+    options.shards = shards;
+    options.world = leakcheck::simulated_options::plain();
+    options.run.run.limits.resumptions_max = 1;
+    sharded_report report = run_virtual_shards(options, std::move(fn));
+    CHECK(left_behind(report) == "");
+    return report;
+}
+
+/// Runs on shard 0 alone; the programs of the others end at once.
+template <class F>
+auto only_first(F fn) {
+    return [fn](shard here) mutable -> task<> {
+        if (here.index() == 0) co_await fn();
+    };
+}
+
+[[nodiscard]] inline shard other_shard() {
+    return shards()[(this_shard().index() + 1) % shards().size()];
+}
+
+inline task<> yield_times(std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i)
+        co_await this_task::yield();
+}
 
 }  // namespace rf::test

@@ -94,7 +94,8 @@ const std::vector<use_case>& use_cases() {
          [] {
              using cache = ttl_cache<int, int>;
              std::unique_ptr<cache> one(new cache({.ttl = 1s, .size_max = 10}));
-             return destroy_during(std::move(one), [](cache& at) { return at.get(7, load_of_key); });
+             return destroy_during(std::move(one),
+                                   [](cache& at) { return at.get(7, load_of_key); });
          }},
         {"semaphore", "it was destroyed while 1 of its 1 permits are held",  // pool
          []() -> rf::task<> {
