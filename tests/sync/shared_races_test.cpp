@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -164,8 +163,8 @@ TEST_CASE("shared_event: between shards set lets through all who wait and are no
             };
             co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
                 for (int i = 0; i < each; ++i) {
-                    all.spawn(std::ref(patient));
-                    all.spawn(std::ref(hasty));
+                    all.spawn([&] { return patient(); });
+                    all.spawn([&] { return hasty(); });
                 }
                 if (here.index() != 0) co_return;
                 while (go.statistics().waiting != alive)
