@@ -190,7 +190,8 @@ bubble_report explore_by(explore how, std::uint32_t runs, endings& all) {
     bubble_options options;
     options.explore = how;
     options.budget.runs = runs;
-    options.budget.time = 60s;  // the runs are the bound
+    options.budget.time = 60s;    // the runs are the bound
+    options.budget.switches = 1;  // depth first then tries more of the early choices
     auto one = [&]() -> rf::task<> {
         program each(all);
         co_await each.run();
@@ -204,7 +205,7 @@ TEST_CASE("select: under any schedule one case takes effect, and nothing is lost
     for (const explore how : {explore::depth_first, explore::pct, explore::random}) {
         CAPTURE(static_cast<int>(how));
         endings seen;
-        const bubble_report report = explore_by(how, 2000, seen);
+        const bubble_report report = explore_by(how, 3000, seen);
         CHECK(report.failure == "");
         CHECK(report.runs > 100);
         MESSAGE(report.runs << " schedules: " << seen.sent << " selects sent, " << seen.received
