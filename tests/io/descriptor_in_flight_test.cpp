@@ -3,6 +3,7 @@
 #include "tests/support/virtual_shards.hpp"
 #include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/runtime/join_handle.hpp>
+#include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
 #include <doctest/doctest.h>
@@ -39,14 +40,25 @@ bool send_and_cancel(std::uint64_t seed, std::uint64_t yields) {
                 CHECK(arrived);
                 co_await yield_times(100);
             };
+            // As soon as it is closed its number is another's, which a second close would hit.
+            auto take_number = [&] {
+                if (again < 0 && peer_is_closed(pair[1]))
+                    again = ::fcntl(pair[1], F_DUPFD_CLOEXEC, pair[0]);
+            };
             co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
                 auto one = jobs.async_on(other_shard(), child, descriptor_in_flight(pair[0]));
-                co_await yield_times(yields);
+                take_number();
+                for (std::uint64_t i = 0; i < yields; ++i) {
+                    co_await rf::this_task::yield();
+                    take_number();
+                }
                 one.cancel();
+                while (!one.ended()) {
+                    co_await rf::this_task::yield();
+                    take_number();
+                }
             });
-            CHECK(peer_is_closed(pair[1]));
-            // Its number is another's from now on, and a second close would hit that one.
-            again = ::fcntl(pair[1], F_DUPFD_CLOEXEC, pair[0]);
+            take_number();
             CHECK(again == pair[0]);
         }));
     CHECK(report.whole.status == 0);
