@@ -9,9 +9,11 @@
 #include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
+#include <ringfence/runtime/detail/io_uring.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/offload.hpp>
+#include <ringfence/runtime/run.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
 #include <ringfence/runtime/waiter.hpp>
@@ -23,6 +25,9 @@
 #include <atomic>
 #include <fcntl.h>
 #include <functional>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <utility>
 
@@ -167,18 +172,54 @@ void plant_on_process(found_list& found) {
     found.push_back({"coroutine frame", has(said, "blocks of the frame pool"), said});
 }
 
-void plant_on_ring(found_list& found) {
+/// What the reconciliation says of a ring of which the kernel would say `fdinfo`.
+std::string said_of(std::string_view fdinfo) {
     ring_view view;
-    const bool read = view.parse("CqHead:\t0\nCqTail:\t1\nUserFiles:\t1\nUserBufs:\t2\nPollList:\n"
-                                 "  op=22, task_works=0\n  op=27, task_works=0\n"
-                                 "CqOverflowList:\n  user_data=7, res=0, flags=0\n");
-    const std::string said = kernel_reconciliation::compare(view, accounting{});
-    found.push_back({"operation unknown to the loop",
-                     read && has(said, "1 requests wait in the kernel"), said});
+    return view.parse(fdinfo) ? kernel_reconciliation::compare(view, accounting{}) : std::string();
+}
+
+/// Registers one thing with the ring of the loop behind its back, and takes it back. Returns what
+/// was said in between; `otherwise` if the kernel does not allow it.
+std::string plant_registration(unsigned add, unsigned remove, const void* one,
+                               std::string otherwise) {
+    const int ring = loop::here().kernel().ring_descriptor();
+    if (::syscall(__NR_io_uring_register, ring, add, one, 1) < 0) return otherwise;
+    std::string said = kernel_reconciliation().findings();
+    (void)::syscall(__NR_io_uring_register, ring, remove, nullptr, 0);
+    if (has(kernel_reconciliation().findings(), "registered")) said.clear();  // says it of any ring
+    return said;
+}
+
+void plant_on_ring(found_list& found) {
+    const std::string said = said_of("CqHead:\t0\nCqTail:\t1\nPollList:\n"
+                                     "  op=22, task_works=0\n  op=27, task_works=0\n"
+                                     "CqOverflowList:\n  user_data=7, res=0, flags=0\n");
+    found.push_back(
+        {"operation unknown to the loop", has(said, "1 requests wait in the kernel"), said});
     found.push_back({"completion nobody takes", has(said, "completions wait"), said});
     found.push_back({"overflow", has(said, "overflowed"), said});
-    found.push_back({"registered buffer", has(said, "2 registered buffers"), said});
-    found.push_back({"registered file", has(said, "1 registered files"), said});
+
+    // What follows is planted on a real ring. Where there is none, the kernel's words have to do.
+    std::string buffer = said_of("CqTail:\t0\nUserBufs:\t1\n    0: 0x7f0388af1000/4096\n");
+    std::string file = said_of("CqTail:\t0\nUserFiles:\t1\n    0: pipe:[4711]\n");
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    run_options quiet;
+    quiet.dump_on_quit = false;
+    quiet.ring.entries = 8;
+    (void)run_and_report(
+        [&]() -> task<> {
+            alignas(4096) static char page[4096];
+            const iovec memory{page, sizeof page};
+            buffer = plant_registration(IORING_REGISTER_BUFFERS, IORING_UNREGISTER_BUFFERS, &memory,
+                                        std::move(buffer));
+            file = plant_registration(IORING_REGISTER_FILES, IORING_UNREGISTER_FILES, &fd,
+                                      std::move(file));
+            co_return;
+        },
+        quiet);
+    if (fd >= 0) ::close(fd);
+    found.push_back({"registered buffer", has(buffer, "1 registered buffers"), buffer});
+    found.push_back({"registered file", has(file, "slot 0 of the ring's registered files"), file});
 }
 
 void plant_on_threads(found_list& found) {

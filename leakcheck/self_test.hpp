@@ -21,9 +21,9 @@ struct self_test_report {
     [[nodiscard]] std::string text() const;
 };
 
-/// Plants a leak of each class on a simulated kernel and says whether this very program finds it,
-/// so that a detector that is not armed (linked wrongly, masked, called too late) cannot pass for a
-/// clean program.
+/// Plants a leak of each class on a simulated kernel, those of the ring on a real one where there
+/// is one to be had, and says whether this very program finds it, so that a detector that is not
+/// armed (linked wrongly, masked, called too late) cannot pass for a clean program.
 ///
 ///     TEST_CASE("the leak checks are armed") { CHECK(rf::leakcheck::self_test().ok()); }
 ///

@@ -56,4 +56,14 @@ void uring_files::leave(int slot) noexcept {
     spare_.push_back(static_cast<std::uint32_t>(slot));
 }
 
+std::vector<std::uint32_t> uring_files::held() const {
+    std::vector<bool> is_free(fresh_);
+    for (const std::uint32_t slot : spare_)
+        is_free[slot] = true;
+    std::vector<std::uint32_t> in_use;
+    for (std::uint32_t slot = 0; slot < fresh_; ++slot)
+        if (!is_free[slot]) in_use.push_back(slot);
+    return in_use;
+}
+
 }  // namespace rf::detail

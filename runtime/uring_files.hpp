@@ -25,6 +25,10 @@ public:
     /// Gives the slot back. No request that has not been handed over may still name it.
     void leave(int slot) noexcept;
     [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+    /// The size of the table; 0: none has been made.
+    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_; }
+    /// The slots in use, in order. Allocates; for checks.
+    [[nodiscard]] std::vector<std::uint32_t> held() const;
 
 private:
     static constexpr std::uint32_t slots_max = 16384;

@@ -43,6 +43,7 @@ public:
     void leave_file(int slot) noexcept override;
 
     [[nodiscard]] uring_statistics statistics() const noexcept;
+    [[nodiscard]] const uring_files& files() const noexcept { return files_; }
 
     [[nodiscard]] int ring_descriptor() const noexcept override { return ring_.fd(); }
     /// For MSG_RING between loops.
