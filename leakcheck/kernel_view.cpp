@@ -116,7 +116,7 @@ bool ring_view::parse(std::string_view text) {
     std::uint64_t cq_head = 0;
     std::uint64_t cq_tail = 0;
     bool ring = false;
-    enum class part { fields, files, buffers, polls, overflow } in = part::fields;
+    enum class part { fields, file_slots, buffer_slots, polls, overflow } in = part::fields;
     while (!text.empty()) {
         const auto end = std::min(text.find('\n'), text.size());
         const std::string_view line = text.substr(0, end);
@@ -125,18 +125,18 @@ bool ring_view::parse(std::string_view text) {
         std::uint32_t slot = 0;
         std::string_view held;
         if (line.starts_with("UserFiles:"))
-            in = part::files;
+            in = part::file_slots;
         else if (line.starts_with("UserBufs:"))
-            in = part::buffers;
+            in = part::buffer_slots;
         else if (line.starts_with("PollList:"))
             in = part::polls;
         else if (line.starts_with("CqOverflowList:"))
             in = part::overflow;
         else if (in != part::fields && !line.empty() && line.front() != ' ')
             in = part::fields;
-        else if (in == part::files && read_slot(line, slot, held))
+        else if (in == part::file_slots && read_slot(line, slot, held))
             files_held.insert_or_assign(slot, held);
-        else if (in == part::buffers && read_slot(line, slot, held))
+        else if (in == part::buffer_slots && read_slot(line, slot, held))
             ++buffers_held;
         else if (in == part::polls && read_field(line, "  op=", opcode))
             ++armed[static_cast<unsigned>(opcode)];

@@ -87,7 +87,7 @@ void run_with_neighbour(rf::task<> (*fn)()) {
             MESSAGE("this kernel keeps no sockets in slots");
             co_return;
         }
-        co_await rf::with_nursery([fn](rf::nursery& home) -> rf::task<> {
+        co_await rf::with_nursery([&fn](rf::nursery& home) -> rf::task<> {
             home.spawn_service([]() -> rf::task<> {
                 for (;;)
                     co_await rf::this_task::yield();
