@@ -2,6 +2,7 @@
 
 // What is known of things that outlive the nursery they were opened in.
 
+#include "tests/leakcheck/found_resources.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_stream.hpp>
 #include <ringfence/io/unix_socket.hpp>
@@ -23,10 +24,8 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -40,23 +39,13 @@ using rf::io::unix_stream;
 using rf::leakcheck::bubble;
 using rf::leakcheck::leak_guard;
 using rf::leakcheck::resource_table;
+using rf::test::has;
+using rf::test::of_kind;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
-
 std::string line_after(std::source_location where = std::source_location::current()) {
     return "tests/leakcheck/nursery_close_test.cpp:" + std::to_string(where.line() + 1);
-}
-
-std::vector<resource> of_kind(const resource_table& table, resource_kind kind) {
-    std::vector<resource> found;
-    std::ranges::copy_if(table.entries, std::back_inserter(found),
-                         [&](const resource& one) { return one.kind == kind; });
-    return found;
 }
 
 int stream_descriptor() { return rf::leakcheck::simulated_kernel::here().make_stream_pair().first; }

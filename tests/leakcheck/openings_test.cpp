@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/leakcheck/found_resources.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/detail/acceptor.hpp>
 #include <ringfence/io/tcp_listener.hpp>
@@ -37,13 +38,10 @@ using rf::resource_kind;
 using rf::io::tcp_listener;
 using rf::leakcheck::leak_guard;
 using rf::leakcheck::resource_table;
+using rf::test::has;
+using rf::test::of_kind;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 /// Functions of the stack that opened it, innermost first, without their namespaces.
 std::string functions_of(const resource& one) {
@@ -54,13 +52,6 @@ std::string functions_of(const resource& one) {
         all += std::string(name.substr(name.rfind(':') + 1)) + " ";
     }
     return all;
-}
-
-std::vector<resource> of_kind(const resource_table& table, resource_kind kind) {
-    std::vector<resource> found;
-    std::ranges::copy_if(table.entries, std::back_inserter(found),
-                         [&](const resource& one) { return one.kind == kind; });
-    return found;
 }
 
 rf::task<> open_it(std::optional<tcp_listener>& kept) {

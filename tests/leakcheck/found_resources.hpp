@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringfence/leakcheck/resource_table.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace rf::test {
+
+/// Whether `text` has `part` in it; a check that fails shows the text.
+inline bool has(const std::string& text, const std::string& part) {
+    INFO(text);
+    return text.find(part) != text.npos;
+}
+
+inline std::vector<resource> of_kind(const leakcheck::resource_table& table, resource_kind kind) {
+    std::vector<resource> found;
+    std::ranges::copy_if(table.entries, std::back_inserter(found),
+                         [&](const resource& one) { return one.kind == kind; });
+    return found;
+}
+
+}  // namespace rf::test
