@@ -22,7 +22,7 @@ struct simulated_options {
     std::uint32_t multishot_ends = 30;   // a multishot request ends without an error
     std::uint32_t late_data = 500;       // after its cancel, where there is data
     std::uint32_t held_back = 100;       // a completion comes only with the next look
-    std::uint32_t short_submits = 50;    // the kernel takes part of a batch, or refuses for now
+    std::uint32_t short_submits = 50;    // the kernel takes part of a batch, or none of it
     std::size_t stream_capacity = 4096;  // bytes on their way in each direction
     std::size_t backlog = 16;
     std::size_t descriptors_max = 100'000;  // more are EMFILE

@@ -321,7 +321,7 @@ private:
     timer_wheel timers_;
     inbox inbox_;
     std::atomic<std::uint32_t> posters_{0};  // calls of post() that have not returned
-    alignas(16) rf::accounting counters_;
+    alignas(16) rf::accounting counters_;    // so that its first two are stored together
     rf::ledger ledger_;
     detail::scope_node root_;
     std::vector<service_entry> services_;
