@@ -100,6 +100,25 @@ class Trace:
         return None
 
 
+class Allocations:
+    """Counts the allocations of a program that is started by command(), by a library loaded before all others."""
+
+    def __init__(self, library):
+        self.library = library
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = pathlib.Path(self.folder.name) / "count"
+
+    def command(self, command):
+        return ["env", f"LD_PRELOAD={self.library}", f"COUNT_ALLOCATIONS_TO={self.file}", *command]
+
+    def total(self):
+        """After its end."""
+        try:
+            return int(numbers(self.file.read_text())["allocations"])
+        except OSError:
+            raise Failed(f"a program ended without counting its allocations: {self.library} was not loaded") from None
+
+
 def numbers(text):
     """The name=value pairs in `text` whose value is a number."""
     found = {}

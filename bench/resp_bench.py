@@ -4,8 +4,8 @@
 import shutil
 
 from figures import Figure
-from processes import (Failed, Server, Trace, free_port, may_trace, pinned, processor_ns, processors, progress,
-                       run_pinned, wait_for_port)
+from processes import (Allocations, Failed, Server, Trace, free_port, may_trace, pinned, processor_ns, processors,
+                       progress, run_pinned, wait_for_port)
 
 import subprocess
 
@@ -82,24 +82,20 @@ def run(context):
             server.stop()
 
 
-def calls_of(start, test, depth, operations):
-    """System calls of a server that does so many operations, its start and end among them."""
-    trace = Trace()
-    server = start(trace.command)
+def total_of(counter, start, test, depth, operations):
+    """What the counter counts of a server that does so many operations, start, connections and end among them."""
+    server = start(counter.command)
     try:
-        if operations != 0:
-            measure(server, test, depth, operations)
+        measure(server, test, depth, operations)
     finally:
         server.stop()
-    return trace.total()
+    return counter.total()
 
 
-def calls_of_one(start, test, depth, operations):
-    """System calls of one operation; None where they cannot be counted."""
-    if not may_trace():
-        return None
-    some, none = calls_of(start, test, depth, operations), calls_of(start, test, depth, 0)
-    return None if some is None or none is None else (some - none) / operations
+def count_of_one(make_counter, start, test, depth, operations):
+    """Of one operation; None where it cannot be counted."""
+    more, some = (total_of(make_counter(), start, test, depth, count) for count in (2 * operations, operations))
+    return None if more is None or some is None else (more - some) / operations
 
 
 def compare(context, kinds, servers, test, depth, operations):
@@ -110,8 +106,11 @@ def compare(context, kinds, servers, test, depth, operations):
             name = names[(place + turn) % len(names)]
             found[name].append(measure(servers[name], test, depth, operations))
     label = f"{NAMES[test]} -P {depth}"
+    library = context.build / "bench/libcount_allocations.so"
     for name, values in found.items():
+        counted = kinds[name], test, depth, operations // 20
         context.add(Figure.of("resp", f"{label} {name}", "us", values, floor=f"{label} redis",
-                              system_calls=calls_of_one(kinds[name], test, depth, operations // 20),
+                              allocations=count_of_one(lambda: Allocations(library), *counted),
+                              system_calls=count_of_one(Trace, *counted) if may_trace() else None,
                               kept=name == "ringfence"))
     progress(f"resp {label}: " + ", ".join(f"{name} {min(values):.3f} us" for name, values in found.items()))

@@ -17,6 +17,7 @@ Where a file belongs follows from its place:
   examples/<name>.cpp or <name>/*.cpp  one executable
   bench/<name>_bench.cpp or <name>/*.cpp  one executable called <name>
   tests/<name>/*.cpp without tests    linked into the bench of that name too
+  bench/<other>.cpp                   stated in bench/meson.build by hand
   bench/<name>/peers/*                nothing: the bench builds it where it can, when it runs
 """
 
