@@ -103,7 +103,7 @@ private:
 
 const micro::floor_bench* floor_of(std::string_view name) {
     for (const auto group : {micro::task_floors(), micro::sync_floors(), micro::timer_floors(),
-                             micro::shared_floors()})
+                             micro::shared_floors(), micro::post_floors()})
         for (const micro::floor_bench& floor : group)
             if (std::string_view(floor.name).substr(6) == name) return &floor;
     return nullptr;

@@ -74,6 +74,7 @@ std::span<const floor_bench> task_floors();
 std::span<const floor_bench> sync_floors();
 std::span<const floor_bench> timer_floors();
 std::span<const floor_bench> shared_floors();
+std::span<const floor_bench> post_floors();
 
 /// Runs a program on a loop of its own, on io_uring; ends the process if it fails or leaks.
 void run_on_loop(rf::task<> (*body)(stopwatch*, long), stopwatch* watch, long operations);
