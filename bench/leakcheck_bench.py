@@ -17,6 +17,10 @@ COLUMNS = ["1:64:1", "64:64:1", "512:64:8"]
 COLUMNS_SMALL = ["8:64:2"]
 SUSPENSIONS, SUSPENSIONS_SMALL = 4_000_000, 20_000
 FINISHED, FINISHED_SMALL = 10_000_000, 20_000
+# What the tier that is always on may add. Time is over its limit when the medians and the minima say so.
+ECHO_PERCENT_MAX = 2
+SUSPENSION_NS_MAX = 5
+ALLOCATIONS_MAX = 0.001  # a suspension or message: none, but for what the start of a program makes
 BYTES_MAX = 48
 MEGABYTES_MAX = 8
 BUILD_SECONDS_MAX = 3600
@@ -67,20 +71,28 @@ def turns(context, programs, measure):
     return found
 
 
-def add(context, what, unit, found, allocations=None, system_calls=None):
+def add(context, what, unit, found, made, entered):
     floor = f"{what} bare" if "bare" in found else ""
     for name, values in found.items():
         context.add(Figure.of("leakcheck", f"{what} {name}", unit, values, floor="" if name == "bare" else floor,
-                              allocations=(allocations or {}).get(name),
-                              system_calls=(system_calls or {}).get(name), kept=name != "bare"))
-    if floor:
-        for name in list(found)[1:]:
-            extra = [ours - bare for ours, bare in zip(found[name], found["bare"])]
-            share = statistics.median(extra) / statistics.median(found["bare"]) * 100
-            least = min(found[name]) - min(found["bare"])
-            progress(f"leakcheck {what}: {name} adds {statistics.median(extra):.3f} {unit} in the median of the turns "
-                     f"({share:+.1f} %), {least:.3f} {unit} between the minima "
-                     f"({least / min(found['bare']) * 100:+.1f} %)")
+                              allocations=made.get(name), system_calls=entered.get(name), kept=name != "bare"))
+    if not floor:
+        return
+    for name in list(found)[1:]:
+        extra = [ours - bare for ours, bare in zip(found[name], found["bare"])]
+        median, least = statistics.median(extra), min(found[name]) - min(found["bare"])
+        share = median / statistics.median(found["bare"]) * 100
+        share_least = least / min(found["bare"]) * 100
+        progress(f"leakcheck {what}: {name} adds {median:.3f} {unit} in the median of the turns ({share:+.1f} %), "
+                 f"{least:.3f} {unit} between the minima ({share_least:+.1f} %)")
+        if name != "always_on":
+            continue
+        if unit == "us" and min(share, share_least) > ECHO_PERCENT_MAX:
+            raise Failed(f"noting tasks adds {share:.1f} % to {what}; {ECHO_PERCENT_MAX} % are allowed")
+        if unit == "ns" and min(median, least) > SUSPENSION_NS_MAX:
+            raise Failed(f"noting tasks adds {median:.1f} ns to a {what}; {SUSPENSION_NS_MAX} are allowed")
+        if made[name] - made["bare"] > ALLOCATIONS_MAX:
+            raise Failed(f"noting tasks adds {made[name] - made['bare']:.4f} allocations to {what}; none is allowed")
 
 
 def sizes(context, programs):
