@@ -158,7 +158,7 @@ int scale::churn(long count, long seconds) {
     print("cancelled", "", static_cast<double>(all.cancelled));
     print("broken", "", static_cast<double>(all.broken));
     print("connection", "us", (processor_seconds() - start) / made * 1e6);
-    const double memory_allowed = std::max(2e6, all.samples.front().memory * 0.05);
+    const double memory_allowed = std::max(512e3, all.samples.front().memory * 0.05);
     bool good = flat(all.samples, "memory", &sample::memory, memory_allowed);
     good &= flat(all.samples, "descriptors", &sample::descriptors, 2 * visitors_count);
     good &= flat(all.samples, "frame_pool", &sample::frames, 512 * 1024);
