@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 
 namespace rf {
 
@@ -32,8 +33,7 @@ nursery_full::nursery_full(std::uint32_t limit, std::source_location opened)
 namespace detail {
 
 nursery_core::nursery_core(const nursery_options& options, std::source_location opened) noexcept
-    : options_(options), scope_(scope_kind::nursery, opened),
-      services_(scope_kind::services, opened) {
+    : options_(options), scope_(scope_kind::nursery, opened) {
     scope_.nursery = this;
     grace_.owner = this;
     grace_.on_fire = &nursery_core::drain_expired;
@@ -47,7 +47,6 @@ nursery_core::~nursery_core() {
 
 void nursery_core::open(scope_node* parent, task_record* host) noexcept {
     scope_.attach(parent, host);
-    services_.attach(&scope_, host);
     locals_ = host != nullptr ? host->locals : nullptr;
     guard_ = host != nullptr ? host->guard : 0;
 }
@@ -57,8 +56,16 @@ void nursery_core::finish() noexcept {
     loop* const owner = loop::current();
     if (scope_.linked() && owner != nullptr && owner->watched()) [[unlikely]]
         owner->tell_of_closing(*this);
-    services_.leave();
+    if (services_ != nullptr) services_->leave();
     scope_.leave();
+}
+
+// Before the scopes that children have opened, so that services hear first of what ends them all.
+void nursery_core::make_services() {
+    services_ = std::make_unique<services_scope>(scope_.opened());
+    services_->attach(&scope_, scope_.host());
+    services_->unlink();
+    scope_.children.push_front(*services_);
 }
 
 void nursery_core::child_ended(child_end&& end) noexcept {
@@ -131,8 +138,8 @@ void nursery_core::close_body(std::exception_ptr error) noexcept {
 void nursery_core::check_idle() noexcept {
     if (!body_ended_ || size() != 0) return;
     if (services_live_ != 0) {
-        services_.cancel(cancel_cause::finished, "the children they served have ended",
-                         scope_.opened());
+        services_->cancel(cancel_cause::finished, "the children they served have ended",
+                          scope_.opened());
         return;
     }
     if (joiner_ != nullptr) std::exchange(joiner_, nullptr)->resume();

@@ -4,9 +4,12 @@
 #include <ringfence/runtime/clock.hpp>
 #include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/detail/intrusive_list.hpp>
+#include <ringfence/runtime/detail/owned.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
+#include <ringfence/runtime/frame_pool.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -91,6 +94,18 @@ protected:
     ~spawn_waiter() = default;
 };
 
+/// The scope of a nursery's services. Few have any, so it is made for the first one, by the pool
+/// that makes tasks.
+class services_scope final : public scope_node {
+public:
+    explicit services_scope(std::source_location opened) noexcept
+        : scope_node(scope_kind::services, opened) {}
+    [[nodiscard]] static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
+    static void operator delete(void* block, std::size_t size) noexcept {
+        frame_pool::release(block, size);
+    }
+};
+
 /// The part of a nursery that does not depend on what its children are.
 class nursery_core {
 public:
@@ -141,7 +156,10 @@ public:
 
     [[nodiscard]] scope_node& scope() noexcept { return scope_; }
     [[nodiscard]] const scope_node& scope() const noexcept { return scope_; }
-    [[nodiscard]] scope_node& services() noexcept { return services_; }
+    [[nodiscard]] scope_node& services() {
+        if (services_ == nullptr) make_services();
+        return *services_;
+    }
     [[nodiscard]] failure_policy policy() const noexcept { return options_.on_failure; }
     [[nodiscard]] local_binding* locals() const noexcept { return locals_; }
     /// The leak guard of the task that opened it, for children that no task starts.
@@ -198,6 +216,7 @@ private:
     void drain_for(instant grace) noexcept;
     static void drain_expired(timer& fired) noexcept;
     void refuse_if_closed() const;
+    void make_services();
     void check_idle() noexcept;
     void child_gone() noexcept;
 
@@ -207,7 +226,7 @@ private:
 
     nursery_options options_;
     scope_node scope_;
-    scope_node services_;
+    owned<services_scope> services_;
     std::uint64_t started_ = 0;
     std::uint64_t settled_ = 0;  // of these, ended, or a service: nobody waits for them
     std::uint64_t services_live_ = 0;
