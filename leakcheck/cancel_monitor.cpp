@@ -5,6 +5,7 @@
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/shard.hpp>
 
 #include <fmt/format.h>
 
@@ -79,12 +80,14 @@ void cancel_monitor::tell(const task_record& task, const scope_node& scope,
     late_cancel late;
     late.took = took;
     late.task = task.id;
-    late.text = fmt::format("suspect late cancel: {} (spawned at {}) {} {} after its cancel\n"
-                            "  cancelled at {}: {}{}{}\n",
-                            rf::detail::task_text(task), rf::detail::to_string(task.spawned()),
-                            returned ? "returns" : "unwinds", rf::detail::age_text(took.count()),
-                            rf::detail::to_string(scope.cancelled_at()), to_string(scope.cause()),
-                            scope.reason().empty() ? "" : ": ", scope.reason());
+    late.shard = rf::detail::shard_index(loop_);
+    late.text =
+        fmt::format("{}suspect late cancel: {} (spawned at {}) {} {} after its cancel\n"
+                    "  cancelled at {}: {}{}{}\n",
+                    rf::detail::shard_text(loop_), rf::detail::task_text(task),
+                    rf::detail::to_string(task.spawned()), returned ? "returns" : "unwinds",
+                    rf::detail::age_text(took.count()), rf::detail::to_string(scope.cancelled_at()),
+                    to_string(scope.cause()), scope.reason().empty() ? "" : ": ", scope.reason());
     rf::detail::append_async_stack(late.text, task, 6);
     late.text +=
         returned

@@ -31,8 +31,9 @@ struct unwind_site {
 struct late_cancel {
     std::chrono::nanoseconds took{};  // from the cancel on
     std::uint64_t task = 0;
-    /// The report in full: task, who cancelled it and when, its stack, one line of advice.
+    /// The report in full: shard, task, who cancelled it and when, its stack, one line of advice.
     std::string text;
+    int shard = -1;  // whose task it is; -1: there are none
 };
 
 struct cancel_monitor_options {

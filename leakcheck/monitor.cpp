@@ -4,9 +4,11 @@
 #include <ringfence/leakcheck/detail/profile_table.hpp>
 #include <ringfence/leakcheck/detail/report_file.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
+#include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/scope_node.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
@@ -108,9 +110,11 @@ void monitor::tell(growth_warning& warning) {
                   if (a.per_second != b.per_second) return a.per_second > b.per_second;
                   return a.kind < b.kind;
               });
+    const loop& owner = loop::here();
+    warning.shard = rf::detail::shard_index(owner);
     if (handler_) return handler_(warning);
-    std::fprintf(stderr, "ringfence: tasks that do not end keep growing in number:\n%s",
-                 warning.table().c_str());
+    std::fprintf(stderr, "ringfence: %stasks that do not end keep growing in number:\n%s",
+                 rf::detail::shard_text(owner).c_str(), warning.table().c_str());
 }
 
 site_trend monitor::trend_of(const site_key& key, const site& one,

@@ -6,6 +6,7 @@
 #include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/shard.hpp>
 
 #include <fmt/format.h>
 
@@ -175,12 +176,14 @@ private:
     void report(std::chrono::nanoseconds lasted, bool sampled) {
         ++stalls_;
         stall seen;
+        seen.shard = rf::detail::shard_index(loop_);
         seen.held_for = lasted;
         seen.on_processor =
             std::min(lasted, std::chrono::nanoseconds(processor_time(loop_clock_) - processor_));
         if (sampled) seen.task = sampler_.sample.task;
         seen.text = fmt::format(
-            "suspect stall: {} holds the loop for {}, of that {} on the processor\n",
+            "{}suspect stall: {} holds the loop for {}, of that {} on the processor\n",
+            rf::detail::shard_text(loop_),
             sampled ? sampler_.sample.task_text() : std::string("a task"),
             rf::detail::age_text(lasted.count()), rf::detail::age_text(seen.on_processor.count()));
         if (sampled)

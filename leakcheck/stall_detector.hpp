@@ -16,8 +16,9 @@ struct stall {
     std::chrono::nanoseconds held_for{};      // so far, at least
     std::chrono::nanoseconds on_processor{};  // of that; the rest it slept in a call
     std::uint64_t task = 0;  // 0: it had just given the loop back, or no stack was taken
-    /// The report in full: task, how long, both stacks, one line of advice.
+    /// The report in full: shard, task, how long, both stacks, one line of advice.
     std::string text;
+    int shard = -1;  // whose loop it is; -1: there are none
 };
 
 struct stall_options {

@@ -5,6 +5,7 @@
 #include <ringfence/leakcheck/detail/wait_text.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
+#include <ringfence/runtime/shard.hpp>
 #include <ringfence/runtime/waiter.hpp>
 
 #include <algorithm>
@@ -95,12 +96,17 @@ private:
             file(verdict::holder_gone, task);
         else if (age >= options_.unwind_max.count() && unwinds_late(node))
             file(verdict::unwinds_late, task);
+        else if (age >= options_.drain_max.count() && task.scope->draining() && !joins(node))
+            file(verdict::drains_late, task);
         else if (age >= options_.age_max.count())
             file(verdict::too_old, task);
     }
-    // A join in a cancelled scope waits for children that are reported themselves.
+    // Its children are reported themselves.
+    [[nodiscard]] bool joins(const wait_edges::node& node) const {
+        return node.first != node.last && edges_.nodes[edges_.targets[node.first]].all;
+    }
     [[nodiscard]] bool unwinds_late(const wait_edges::node& node) const {
-        if (node.first != node.last && edges_.nodes[edges_.targets[node.first]].all) return false;
+        if (joins(node)) return false;
         return node.task->scope->cancelled() || shielded_from_cancel(*node.task);
     }
     /// Those who wait behind somebody who is stuck: no cause, but a user looks for them.
@@ -126,6 +132,7 @@ private:
     void add(verdict what, const std::vector<suspect>& tasks) {
         wait_finding& made = findings_.emplace_back();
         made.what = what;
+        made.shard = rf::detail::shard_index(loop_);
         made.where = rf::detail::user_line(*tasks.front().task);
         made.tasks.reserve(tasks.size());
         instant youngest = 0;
@@ -169,6 +176,7 @@ std::string_view to_string(verdict what) noexcept {
     case verdict::holder_gone: return "holder gone";
     case verdict::too_old: return "too old";
     case verdict::unwinds_late: return "unwinds late";
+    case verdict::drains_late: return "drains late";
     }
     return "unknown";
 }

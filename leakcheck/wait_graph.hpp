@@ -18,12 +18,13 @@ namespace rf::leakcheck {
 /// What is wrong with tasks that wait. The first three are proofs, the rest suspicions: a proof may
 /// fail a test or wake somebody at night, a suspicion is for reading.
 enum class verdict : std::uint8_t {
-    cycle,        // each waits for the next, and the last for the first
-    orphan,       // everybody who could have ended the wait is gone
-    quiescent,    // nothing in the loop or outside can ever happen again, and it waits
-    holder_gone,  // what it waits for is held, and the task that took it has ended
-    too_old,      // it waits for longer than wait_graph_options::age_max
-    unwinds_late  // cancelled (or shielded from a cancel), and it still waits
+    cycle,         // each waits for the next, and the last for the first
+    orphan,        // everybody who could have ended the wait is gone
+    quiescent,     // nothing in the loop or outside can ever happen again, and it waits
+    holder_gone,   // what it waits for is held, and the task that took it has ended
+    too_old,       // it waits for longer than wait_graph_options::age_max
+    unwinds_late,  // cancelled (or shielded from a cancel), and it still waits
+    drains_late    // told of a drain, and still in a wait that does not end for it
 };
 
 [[nodiscard]] std::string_view to_string(verdict what) noexcept;
@@ -37,6 +38,9 @@ struct wait_graph_options {
     std::chrono::nanoseconds age_max = std::chrono::nanoseconds::max();
     /// Waits that go on for that long in a cancelled scope, or behind a shield in one, are suspect.
     std::chrono::nanoseconds unwind_max = std::chrono::seconds(1);
+    /// Waits that go on for that long in a draining scope are suspect. By default none is: a drain
+    /// lets them end. A watcher uses `unwind_max` when the grace period has passed.
+    std::chrono::nanoseconds drain_max = std::chrono::nanoseconds::max();
 };
 
 /// A verdict and the tasks it is about.
@@ -49,8 +53,10 @@ struct wait_finding {
     std::source_location where;
     /// For how long the youngest of these waits has gone on.
     std::chrono::nanoseconds age{};
-    /// The verdict in full: object, owner, async stacks, age, advice. At most eight tasks of many.
+    /// The verdict in full: shard, object, owner, async stacks, age, advice. At most eight tasks of
+    /// many.
     std::string text;
+    int shard = -1;  // whose tasks they are; -1: there are none
 
     [[nodiscard]] bool proof() const noexcept { return is_proof(what); }
 };
@@ -70,6 +76,10 @@ struct wait_finding {
 ///
 /// A lock is taken to be held by the task that locked it. A cancel by another task could still end
 /// any of these waits: a proof says that nothing else does.
+///
+/// Of a shard of run_sharded it is the graph of that loop alone. As long as the programs of all
+/// shards have not ended, others may send it something: a wait that they could end (for a child on
+/// another shard, a shared channel), and one whose waker is not known, is never proven to be stuck.
 ///
 /// Reads only: no task runs. Holds no pointer into the loop once it is made.
 /// Threads: the loop's. Cost: linear in tasks and edges, a few hundred nanoseconds a task;

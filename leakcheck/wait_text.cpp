@@ -31,6 +31,7 @@ std::string sentence_of(verdict what, std::size_t count, std::source_location wh
         return fmt::format("{} at {} for what a task took that has ended", tasks, at);
     case verdict::too_old: return fmt::format("{} at {} for very long", tasks, at);
     case verdict::unwinds_late: return fmt::format("{} at {} although cancelled", tasks, at);
+    case verdict::drains_late: return fmt::format("{} at {} although draining", tasks, at);
     }
     return tasks;
 }
@@ -103,6 +104,11 @@ std::string_view advice_for(verdict what, const std::vector<const task_record*>&
         return "if it may take that long, say so with a suppression; if not, put a deadline around "
                "it (rf::with_timeout)";
     case verdict::unwinds_late: return advice_for_late(*tasks.front(), kind);
+    case verdict::drains_late:
+        if (kind == "remote")
+            return "what it waits for runs on another shard: the report of that one says where";
+        return "a drain does not end this wait: put rf::until_drained around it, or look at "
+               "rf::this_task::draining() before it";
     }
     return {};
 }
@@ -110,13 +116,14 @@ std::string_view advice_for(verdict what, const std::vector<const task_record*>&
 }  // namespace
 
 void wait_text::begin(verdict what, std::size_t count, std::source_location where) {
-    text_ = fmt::format("{} {}: {}\n", is_proof(what) ? "PROVEN" : "suspect", to_string(what),
+    text_ = fmt::format("{}{} {}: {}\n", rf::detail::shard_text(loop_),
+                        is_proof(what) ? "PROVEN" : "suspect", to_string(what),
                         sentence_of(what, count, where));
 }
 
 void wait_text::begin_behind(std::size_t count) {
-    text_ = fmt::format("{} more task{} behind these and can never go on\n", count,
-                        count == 1 ? " waits" : "s wait");
+    text_ = fmt::format("{}{} more task{} behind these and can never go on\n",
+                        rf::detail::shard_text(loop_), count, count == 1 ? " waits" : "s wait");
 }
 
 void wait_text::task(const task_record& subject, bool with_owner) {

@@ -32,6 +32,8 @@ struct watcher_options {
 /// out of time, or a cancelled program does not end, the report of the run begins with verdicts
 /// about those who hold it up; a deadlock's with its proof.
 ///
+/// On several shards each has one of its own, see watch_shards().
+///
 /// Lifetime: outlives the run; then it may watch another. Threads: the run's.
 /// Cost: that of its parts, see each; `./dev bench leakcheck` measures them together.
 class watcher final : public run_observer {
@@ -57,5 +59,24 @@ private:
     rf::detail::owned<verdict_watch> verdicts_;
     rf::detail::owned<cancel_monitor> cancels_;
 };
+
+/// A watcher for each shard of a run:
+///
+///     return rf::run_sharded(0, service, {.observer_of = rf::leakcheck::watch_shards()});
+///
+/// What they find is printed as under rf::run, and says which shard: "ringfence: shard 1: suspect
+/// stall: ...". When a drain runs out of time, or a cancelled program does not end, the shards that
+/// run children of the one that waits report too, each with verdicts of its own.
+///
+/// A wait that another shard could end is never proven to be stuck. What waits for such a wait is
+/// not either, so a circle that leads through two shards is none that is found; a circle of locks
+/// on one shard is.
+///
+/// Threads: each watcher, its parts and their handlers belong to the shard's thread: what a handler
+///   shares with those of other shards has to bear that. stall_options::on_stall is copied for each
+///   and called on the thread of each detector.
+/// Errors: options that a part refuses keep the shards from starting; the report has the sentence.
+/// Cost: on each shard that of a watcher, the thread of its stall detector among it.
+[[nodiscard]] observer_factory watch_shards(watcher_options options = {});
 
 }  // namespace rf::leakcheck

@@ -5,6 +5,7 @@
 #include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/shard.hpp>
 
 #include <fmt/format.h>
 
@@ -89,6 +90,11 @@ std::string task_text(const task_record& task) {
     if (task.name() != nullptr) text += fmt::format(" \"{}\"", task.name());
     append_labels(text, task.locals);
     return text;
+}
+
+std::string shard_text(const loop& owner) {
+    const int index = shard_index(owner);
+    return index < 0 ? std::string() : fmt::format("shard {}: ", index);
 }
 
 }  // namespace rf::detail

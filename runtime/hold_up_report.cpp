@@ -2,6 +2,7 @@
 #include <ringfence/runtime/detail/hold_up_report.hpp>
 
 #include <ringfence/runtime/detail/async_stack.hpp>
+#include <ringfence/runtime/detail/shard_set.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/nursery.hpp>
 #include <ringfence/runtime/run_observer.hpp>
@@ -44,12 +45,13 @@ void hold_up_report::tell() noexcept {
     if (left.tasks_live == 0 && left.operations == 0) return;  // it waits for a thread, or a shard
     const scope_node& scope = root_.scope();
     std::string text =
-        fmt::format("ringfence: cancelled {} ago ({}{}{}) and not ended; held up by:\n",
-                    age_text(owner_.cached_now() - cancelled_at_), to_string(scope.cause()),
-                    scope.reason().empty() ? "" : ": ", scope.reason());
+        fmt::format("ringfence: {}cancelled {} ago ({}{}{}) and not ended; held up by:\n",
+                    shard_text(owner_), age_text(owner_.cached_now() - cancelled_at_),
+                    to_string(scope.cause()), scope.reason().empty() ? "" : ": ", scope.reason());
     if (owner_.observer != nullptr) text += owner_.observer->held_up(owner_);
     text += task_tree(owner_) + owner_.recent_events();
     std::fputs(text.c_str(), stderr);
+    if (owner_.shard() != nullptr) owner_.shard()->set->tell_of_guests();
     if (next_ > told_max) return;
     next_ *= 2;
     arm();

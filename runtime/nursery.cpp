@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/nursery.hpp>
 
+#include <ringfence/runtime/detail/async_stack.hpp>
 #include <ringfence/runtime/detail/exception_text.hpp>
+#include <ringfence/runtime/detail/shard_set.hpp>
 #include <ringfence/runtime/detail/user_line.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/run_observer.hpp>
@@ -186,13 +188,19 @@ void nursery_core::drain_for(instant grace) noexcept {
 
 void nursery_core::drain_expired(timer& fired) noexcept {
     nursery_core& self = *static_cast<grace_timer&>(fired).owner;
+    // The root of a shard that serves others: it has ended, and stays until they have.
+    if (self.idle() && self.body_ended_) return;
     loop& owner = loop::here();
     std::string left = owner.observer != nullptr ? owner.observer->held_up(owner) : std::string();
     left += task_tree(self.scope_) + owner.recent_events();
     std::fprintf(stderr,
-                 "ringfence: the grace period of a drain has passed; still running, and cancelled "
-                 "now:\n%s",
-                 left.c_str());
+                 "ringfence: %sthe grace period of a drain has passed; still running, and "
+                 "cancelled now:\n%s",
+                 shard_text(owner).c_str(), left.c_str());
+    // Before the cancel: it follows on the same way, and those who are asked can still say where
+    // they wait.
+    if (const shard_state* here = owner.shard(); here != nullptr && here->root == &self)
+        here->set->tell_of_guests();
     self.scope_.cancel(cancel_cause::drain_expired, "the grace period of a drain passed",
                        self.scope_.opened());
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/shard.hpp>
+
+#include <functional>
+#include <memory>
 #include <string>
 
 namespace rf {
@@ -8,6 +12,10 @@ namespace rf {
 class loop;
 
 /// Looks into a run from outside of its tasks: for tests and tools.
+///
+/// It is one loop's: under run_sharded each shard has one of its own. There idle() and deadlocked()
+/// are never called: a shard that has nothing to do is one that others may yet send something.
+/// Threads: all calls come on the loop's thread.
 class run_observer {
 public:
     /// The loop is there, and no task has run on it yet.
@@ -27,5 +35,13 @@ protected:
     run_observer() = default;
     virtual ~run_observer() = default;
 };
+
+/// Makes the observer of a shard, on its thread, when its loop is there and no task has run on any
+/// shard. Null: nobody looks into this one. Called on all threads at the same time: what it shares
+/// between shards has to bear that.
+///
+/// The run keeps what it returns until the shard's loop is gone, and lets go of it on that thread;
+/// whoever wants to read it afterwards keeps a copy.
+using observer_factory = std::function<std::shared_ptr<run_observer>(shard)>;
 
 }  // namespace rf

@@ -107,6 +107,7 @@ void run_shard(shared_start& shared, std::uint32_t index) {
     }
     shard_run mine(shared.set.at(index), shared.programs[index], shared.options.run,
                    std::move(kernel), shared.reports[index], shared.where);
+    refusal = mine.watch(shared.options.observer_of);
     if (!shared.line.arrive(index, count, refusal)) return;
     mine.begin(index == 0);
     mine.run();
@@ -189,7 +190,9 @@ std::uint32_t shard_count(std::uint32_t count) noexcept {
 sharded_report run_shards(std::vector<program> programs, const sharded_options& options,
                           const shard_makers& makers, std::source_location where) {
     RF_ASSERT(options.run.observer == nullptr,
-              "run_options::observer looks into one loop; run_sharded has several");
+              "run_options::observer looks into one loop, and run_sharded has several: give it "
+              "sharded_options::observer_of, as leakcheck::watch_shards(), which makes one for "
+              "each");
     const auto count = static_cast<std::uint32_t>(programs.size());
     sharded_report report;
     report.shards.resize(count);

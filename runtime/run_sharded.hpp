@@ -20,11 +20,14 @@ namespace rf {
 struct sharded_options {
     /// As for rf::run, for each shard: limits and ring are those of one loop. Signals are those of
     /// the whole: the first drains all shards, the second cancels all, the third aborts with every
-    /// shard's task tree. `observer` has to be null.
+    /// shard's task tree. `observer` has to be null: it is one loop's.
     run_options run{};
     /// Binds each shard's thread to one processor of those the process may use, in turn. Where
     /// there are fewer than shards, some share one.
     bool pin = false;
+    /// Makes what looks into each shard, as run_options::observer looks into a run;
+    /// leakcheck::watch_shards() is one.
+    observer_factory observer_of{};
 };
 
 /// How a sharded run ended.

@@ -16,6 +16,11 @@ std::uint64_t shard::load() const noexcept {
     return state_->load.load(std::memory_order_relaxed);
 }
 
+int detail::shard_index(const loop& of) noexcept {
+    const shard_state* const state = of.shard();
+    return state != nullptr ? static_cast<int>(state->index) : -1;
+}
+
 shard this_shard() noexcept {
     detail::shard_state* const state = loop::here().shard();
     return state != nullptr ? detail::shard_access::make(*state) : shard();

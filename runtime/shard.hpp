@@ -6,6 +6,8 @@
 
 namespace rf {
 
+class loop;
+
 namespace detail {
 struct shard_state;
 struct shard_access;
@@ -54,6 +56,9 @@ struct shard_access {
     static shard make(shard_state& state) noexcept { return shard(&state); }
     static shard_state* state(const shard& which) noexcept { return which.state_; }
 };
+
+/// Which shard a loop is, for reports; -1: it is none.
+[[nodiscard]] int shard_index(const loop& of) noexcept;
 
 }  // namespace detail
 }  // namespace rf

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/detail/shard_run.hpp>
 
+#include <ringfence/runtime/detail/exception_text.hpp>
+
+#include <fmt/format.h>
+
 #include <csignal>
+#include <exception>
 #include <utility>
 
 namespace rf::detail {
@@ -34,6 +39,30 @@ shard_run::shard_run(shard_state& self, const program& start, const run_options&
     self.guests = &guests_;
     owner_.set_shard(self);
     owner_.record_flight(options.flight_events);
+}
+
+// The loop is there, but nobody knows of it yet: what throws here keeps all shards from starting.
+std::string shard_run::watch(const observer_factory& make) noexcept {
+    if (!make) return {};
+    RF_TRY {
+        observer_ = make(shard_access::make(self_));
+        if (observer_ == nullptr) return {};
+        observer_->begins(owner_);
+        owner_.observer = observer_.get();
+    }
+    RF_CATCH(...) {
+#if RF_EXCEPTIONS
+        observer_ = nullptr;
+        return fmt::format("what should watch it cannot be made ({}): correct what "
+                           "sharded_options::observer_of makes, or leave it out",
+                           exception_text(std::current_exception()));
+#endif
+    }
+    return {};
+}
+
+void shard_run::stop_watching() noexcept {
+    if (owner_.observer != nullptr) std::exchange(owner_.observer, nullptr)->ends(owner_);
 }
 
 void shard_run::begin(bool listens) {
@@ -74,6 +103,7 @@ void shard_run::take_signals() noexcept {
 }
 
 void shard_run::finish() {
+    stop_watching();
     signals_.reset();
     owner_.on_turn = nullptr;
     owner_.root_nursery = nullptr;

@@ -4,6 +4,7 @@
 #include <ringfence/runtime/detail/exception_text.hpp>
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/nursery.hpp>
+#include <ringfence/runtime/run_observer.hpp>
 #include <ringfence/runtime/task_tree.hpp>
 
 #include <fmt/format.h>
@@ -17,6 +18,9 @@ namespace {
 
 // For the other shards to print their trees before the process aborts.
 constexpr std::chrono::milliseconds dump_patience{500};
+
+// Each of many shards may ask the same within moments.
+constexpr instant told_anew_after = 1'000'000'000;
 
 constexpr std::size_t to_index(shard_order order) noexcept {
     return static_cast<std::size_t>(order);
@@ -61,8 +65,26 @@ void shard_set::obey(inbox_message& message) noexcept {
         print_tree(self);
         set.dumps_.fetch_add(1);
         return;
+    case shard_order::guests:
+        note.posted.store(false);
+        print_guests(self);
+        return;
     case shard_order::end: self.owner->post_arrived(); return;
     }
+}
+
+void shard_set::print_guests(shard_state& of) noexcept {
+    loop& owner = *of.owner;
+    const instant now = owner.cached_now();
+    const bool lately = of.guests_told != instant_never && now - of.guests_told < told_anew_after;
+    if (of.guests->idle() || lately) return;
+    of.guests_told = now;
+    std::string text = fmt::format(
+        "ringfence: shard {}: what it runs for other shards keeps one of them from ending:\n",
+        of.index);
+    if (owner.observer != nullptr) text += owner.observer->held_up(owner);
+    text += task_tree(of.guests->scope()) + owner.recent_events();
+    std::fputs(text.c_str(), stderr);
 }
 
 void shard_set::tell_all(shard_order order) noexcept {

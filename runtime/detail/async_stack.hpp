@@ -9,6 +9,10 @@
 #include <string>
 #include <string_view>
 
+namespace rf {
+class loop;
+}
+
 namespace rf::detail {
 
 /// A function's name as people write it: without return type and arguments.
@@ -30,5 +34,8 @@ void append_outlived(std::string& text, const resource& one, int indent);
 
 /// "task 7 "name" {tenant=7}".
 [[nodiscard]] std::string task_text(const task_record& task);
+
+/// What a report of this loop begins with: "shard 1: ", or nothing where there are no shards.
+[[nodiscard]] std::string shard_text(const loop& owner);
 
 }  // namespace rf::detail

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <string>
 
 namespace rf::detail {
 
@@ -26,7 +27,10 @@ public:
               std::unique_ptr<driver> kernel, run_report& report, std::source_location where);
     shard_run(const shard_run&) = delete;
     shard_run& operator=(const shard_run&) = delete;
+    ~shard_run() { stop_watching(); }
 
+    /// Makes the shard's observer. A sentence if that cannot be had.
+    [[nodiscard]] std::string watch(const observer_factory& make) noexcept;
     /// Starts the program. The shard that `listens` for signals hears of them for all.
     void begin(bool listens);
     /// Turns the loop until all shards' programs have ended.
@@ -39,10 +43,12 @@ public:
     [[nodiscard]] rf::loop& loop() noexcept { return owner_; }
 
 private:
+    void stop_watching() noexcept;
     static void on_turn(rf::loop& owner) noexcept;
     void look_around() noexcept;
     void take_signals() noexcept;
 
+    std::shared_ptr<run_observer> observer_;  // outlives the loop
     shard_state& self_;
     const program& start_;
     const run_options& options_;

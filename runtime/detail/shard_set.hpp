@@ -31,10 +31,11 @@ enum class shard_order : std::uint8_t {
     count_listeners,  // how many listen for drains; the last to answer decides
     drain,
     cancel,
-    dump,  // print the task tree
-    end,   // all programs have ended: nobody will send anything any more
+    dump,    // print the task tree
+    guests,  // tell of children that others have there
+    end,     // all programs have ended: nobody will send anything any more
 };
-inline constexpr std::size_t shard_orders = 5;
+inline constexpr std::size_t shard_orders = 6;
 
 struct shard_note : inbox_message {
     shard_state* to = nullptr;
@@ -53,6 +54,7 @@ struct shard_state {
     std::string guest_name;     // of a child that this shard has on another: "of shard 0"
     alignas(64) std::atomic<std::uint64_t> load{0};  // see shard::load()
     std::array<shard_note, shard_orders> notes;
+    instant guests_told = instant_never;  // when last; for its own thread
     bool failure_told = false;
     bool closed = false;  // its program and daemons have ended
 };
@@ -82,6 +84,9 @@ public:
     void stop(int signal) noexcept;
     /// Every shard prints its task tree.
     void dump() noexcept { tell_all(shard_order::dump); }
+    /// Something does not end on the calling shard, and what holds it up may be elsewhere: every
+    /// shard that has guests says what they wait for, at most once a second.
+    void tell_of_guests() noexcept { tell_all(shard_order::guests); }
     /// The shard's program and daemons have ended. The last one lets all loops end.
     void close(shard_state& where) noexcept;
 
@@ -93,6 +98,7 @@ public:
 
 private:
     static void obey(inbox_message& message) noexcept;
+    static void print_guests(shard_state& of) noexcept;
     void cancel_all(const std::string& reason) noexcept;
     void tell_all(shard_order order) noexcept;
     void answer_listeners(std::uint64_t count) noexcept;

@@ -12,6 +12,7 @@ namespace rf::test {
 namespace {
 
 constexpr std::uint32_t turns_max = 1'000'000;
+constexpr std::uint32_t turns_idle = 64;  // of each shard about as many, without a task that ran
 
 /// One loop and its world. While it is not its turn, the thread is without a loop.
 struct virtual_shard {
@@ -43,6 +44,23 @@ std::uint32_t next_of(std::uint64_t& random, std::uint32_t count) {
     std::abort();
 }
 
+/// To the next moment at which a timer of any shard is due: the same for all.
+void let_time_pass(std::vector<virtual_shard>& all) {
+    instant next = instant_never;
+    for (virtual_shard& one : all)
+        if (!one.run->ended()) next = std::min(next, one.run->loop().timers().next_deadline());
+    if (next == instant_never) return;
+    for (virtual_shard& one : all) {
+        if (one.run->ended() || one.world->time() >= next) continue;
+        one.world->at(next, [] {});  // a loop without a timer sleeps until then, too
+        // A doorbell that was rung before ends the first sleep.
+        one.on_its_loop([&] {
+            while (one.world->time() < next)
+                one.run->loop().turn(true);
+        });
+    }
+}
+
 }  // namespace
 
 sharded_report run_virtual(const virtual_options& options, std::vector<detail::program> programs) {
@@ -60,15 +78,27 @@ sharded_report run_virtual(const virtual_options& options, std::vector<detail::p
             all[index].run = std::make_unique<detail::shard_run>(
                 set.at(index), programs[index], options.run.run, std::move(kernel),
                 report.shards[index], std::source_location::current());
+            const std::string refusal = all[index].run->watch(options.run.observer_of);
+            REQUIRE(refusal == "");
         });
     }
     for (virtual_shard& one : all)
         one.on_its_loop([&] { one.run->begin(false); });
     std::uint64_t random = options.seed;
+    std::uint64_t beats_before = 0;
+    std::uint32_t moved_at = 0;  // the last turn that ran a task
     for (std::uint32_t turns = 0;; ++turns) {
         if (std::all_of(all.begin(), all.end(), [](auto& one) { return one.run->ended(); })) break;
         if (turns == turns_max) abort_stuck(all, options.seed);
         virtual_shard& one = all[next_of(random, options.shards)];
+        std::uint64_t beats = 0;
+        for (virtual_shard& each : all)
+            beats += each.run->loop().beat();
+        if (std::exchange(beats_before, beats) != beats) moved_at = turns;
+        if (options.time_passes && turns - moved_at > turns_idle * all.size()) {
+            let_time_pass(all);
+            moved_at = turns;
+        }
         if (!one.run->ended()) one.on_its_loop([&] { one.run->loop().turn(false); });
     }
     for (auto one = all.rbegin(); one != all.rend(); ++one)

@@ -19,6 +19,7 @@ struct virtual_options {
     std::uint64_t seed = 1;
     leakcheck::simulated_options world{};  // of each shard; its seed is not used
     sharded_options run{};
+    bool time_passes = false;  // for all, when no shard has anything to do
 };
 
 /// Several shards on the calling thread: each has a loop on a simulated kernel of its own, and the
