@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
             *chosen->shards, [&] { return shard_service(chosen->port, chosen->connections_max); },
             {.run = {.stop_on = {SIGINT, SIGTERM}}});
         print_receipt(report.whole.final);
-        return rf::print_report(report.whole);
+        return rf::print_report(report);
         // [/run_sharded]
     }
     // [run]

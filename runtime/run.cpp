@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace rf {
 namespace detail {
@@ -157,14 +158,23 @@ void close_books(const loop& owner, const run_options& options, run_report& repo
     }
 }
 
-}  // namespace detail
+int end_run(run_report report, [[maybe_unused]] on_error errors) {
+#if RF_EXCEPTIONS
+    if (errors == on_error::rethrow && report.error != nullptr) {
+        const std::exception_ptr error = std::exchange(report.error, nullptr);
+        rf::print_report(report);
+        std::rethrow_exception(error);
+    }
+#endif
+    return rf::print_report(report);
+}
 
-int print_report(const run_report& report) noexcept {
+int print_report(const run_report& report, const std::string& where) noexcept {
     if (!report.refusal.empty()) std::fprintf(stderr, "ringfence: %s\n", report.refusal.c_str());
     if (!report.deadlock.empty()) std::fprintf(stderr, "ringfence: %s", report.deadlock.c_str());
     if (report.error != nullptr)
-        std::fprintf(stderr, "ringfence: the program failed: %s\n",
-                     detail::exception_text(report.error).c_str());
+        std::fprintf(stderr, "ringfence: the program failed%s: %s\n", where.c_str(),
+                     exception_text(report.error).c_str());
     for (const std::string& fault : report.faults)
         std::fprintf(stderr, "ringfence: %s\n", fault.c_str());
     if (!report.leaks.empty())
@@ -172,6 +182,10 @@ int print_report(const run_report& report) noexcept {
                      report.leaks.c_str());
     return report.status;
 }
+
+}  // namespace detail
+
+int print_report(const run_report& report) noexcept { return detail::print_report(report, {}); }
 
 nursery& root_nursery() noexcept {
     loop& owner = loop::here();

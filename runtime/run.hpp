@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringfence/runtime/accounting.hpp>
+#include <ringfence/runtime/assert.hpp>
 #include <ringfence/runtime/detail/body.hpp>
 #include <ringfence/runtime/detail/durations.hpp>
 #include <ringfence/runtime/nursery.hpp>
@@ -26,6 +27,14 @@ enum class on_leak : std::uint8_t {
     abort,   // print it and abort: for tests
 };
 
+/// What rf::run does with the exception that ended its program.
+enum class on_error : std::uint8_t {
+    report,  // print it; the exit status is exit_status_failure
+#if RF_EXCEPTIONS
+    rethrow,  // throw it again, as it is, when everything the run has started is gone
+#endif
+};
+
 inline constexpr int exit_status_failure = 1;  // the program's task failed, or could not start
 inline constexpr int exit_status_leak = 70;    // it ended well but left something open
 
@@ -42,6 +51,9 @@ struct run_options {
     /// How many of the last events each report of this run can show; see flight_recorder.
     std::size_t flight_events = 0;
     on_leak leaks = on_leak::report;
+    /// Of rf::run and rf::run_sharded; a report carries the exception in any case. There is no
+    /// `rethrow` in builds without exceptions.
+    on_error errors = on_error::report;
     uring_options ring{};
     loop_limits limits{};
     /// Outlives the run. Null: nobody looks.
@@ -64,7 +76,9 @@ struct run_report {
 /// Runs a program: `fn()`, a task<> or task<int>, and everything it starts, on this thread.
 ///
 /// Returns when the program's task and all else in the root nursery are gone and the kernel holds
-/// nothing: with the task's int, 0, or a status of the table below. A failure is printed.
+/// nothing: with the task's int, 0, or a status of the table below. A failure is printed, or with
+/// run_options::errors rethrown: the first in time, of the program's task and daemons; later ones
+/// are printed. What else went wrong (a leak, a deadlock) is printed before it is thrown.
 ///
 ///   0                     finished, or drained after the first stop signal
 ///   exit_status_failure   an exception left the program's task or a daemon; or io_uring is refused
@@ -108,6 +122,10 @@ void run_program(program start, const run_options& options, std::unique_ptr<driv
 [[nodiscard]] signal_list signals_of(const run_options& options);
 /// The program's task in its nursery: its status, and whether it was cancelled, go into the report.
 [[nodiscard]] task<> run_main(const program* start, run_report* report);
+/// Prints what went wrong, or throws it where `errors` says so. Returns the exit status.
+[[nodiscard]] int end_run(run_report report, on_error errors);
+/// As rf::print_report. `where` the program failed: " on shard 2", or nothing.
+int print_report(const run_report& report, const std::string& where) noexcept;
 /// Fills in what a run left behind, once its root nursery is closed, and the exit status.
 void close_books(const loop& owner, const run_options& options, run_report& report);
 
@@ -140,7 +158,7 @@ run_report run_and_report(F fn, const run_options& options, std::unique_ptr<driv
 
 template <class F>
 int run(F fn, const run_options& options, std::source_location where) {
-    return print_report(run_and_report(std::move(fn), options, nullptr, where));
+    return detail::end_run(run_and_report(std::move(fn), options, nullptr, where), options.errors);
 }
 
 }  // namespace rf

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/run_sharded.hpp>
 
+#include <ringfence/runtime/detail/exception_text.hpp>
 #include <ringfence/runtime/detail/shard_run.hpp>
 #include <ringfence/runtime/detail/shard_set.hpp>
 #include <ringfence/runtime/processors.hpp>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <pthread.h>
 #include <sched.h>
+#include <utility>
 
 namespace rf::detail {
 namespace {
@@ -183,6 +185,17 @@ void sum_up(const shard_set& set, sharded_report& report) {
     }
 }
 
+int end_run(sharded_report report, [[maybe_unused]] on_error errors) {
+#if RF_EXCEPTIONS
+    if (errors == on_error::rethrow && report.whole.error != nullptr) {
+        const std::exception_ptr error = std::exchange(report.whole.error, nullptr);
+        rf::print_report(report);
+        std::rethrow_exception(error);
+    }
+#endif
+    return rf::print_report(report);
+}
+
 std::uint32_t shard_count(std::uint32_t count) noexcept {
     return count != 0 ? count : usable_processors();
 }
@@ -216,3 +229,15 @@ sharded_report run_shards(std::vector<program> programs, const sharded_options& 
 }
 
 }  // namespace rf::detail
+
+int rf::print_report(const sharded_report& report) noexcept {
+    const int status =
+        detail::print_report(report.whole, fmt::format(" on shard {}", report.failed_shard));
+    for (std::size_t index = 0; index < report.shards.size(); ++index) {
+        const run_report& one = report.shards[index];
+        if (one.error == nullptr || static_cast<int>(index) == report.failed_shard) continue;
+        std::fprintf(stderr, "ringfence: shard %zu failed, too: %s\n", index,
+                     detail::exception_text(one.error).c_str());
+    }
+    return status;
+}

@@ -52,11 +52,13 @@ struct sharded_report {
 ///
 /// Returns when the programs and daemons of all shards are gone. A shard whose program has ended
 /// goes on serving the others until then: it runs what they spawn on it, and loses no message. A
-/// shard that fails cancels the others; its error is the one that is reported.
+/// shard that fails cancels the others. Its error is the one that is reported, or with
+/// run_options::errors rethrown: on the calling thread, when all shards have ended and their
+/// threads are joined. Errors of shards that failed after it are printed.
 ///
 /// Status: as rf::run; of programs that return an int, the first that is not 0, by index.
-/// Errors: where a shard's thread or ring cannot be had, none starts, and the refusal names the
-///   shard, the cause and the remedy.
+/// Errors: where a shard's thread, ring or observer cannot be had, none starts, and the refusal
+///   names the shard, the cause and the remedy.
 /// Deadlock: shards wait for each other, so rf::run's proof of a deadlock is not made here; the
 ///   task trees on SIGQUIT say what each task waits for.
 template <class F>
@@ -68,6 +70,9 @@ template <class F>
 [[nodiscard]] sharded_report run_sharded_and_report(
     std::uint32_t count, F fn, const sharded_options& options = {},
     std::source_location where = std::source_location::current());
+
+/// Prints what went wrong on any shard to standard error, if anything did. Returns the exit status.
+int print_report(const sharded_report& report) noexcept;
 
 // Implementation
 
@@ -86,6 +91,9 @@ struct shard_makers {
 [[nodiscard]] sharded_report run_shards(std::vector<program> programs,
                                         const sharded_options& options, const shard_makers& makers,
                                         std::source_location where);
+
+/// Prints what went wrong, or throws it where `errors` says so. Returns the exit status.
+[[nodiscard]] int end_run(sharded_report report, on_error errors);
 
 /// Puts the shards' reports together.
 void sum_up(const shard_set& set, sharded_report& report);
@@ -127,7 +135,8 @@ sharded_report run_sharded_and_report(std::uint32_t count, F fn, const sharded_o
 template <class F>
 int run_sharded(std::uint32_t count, F fn, const sharded_options& options,
                 std::source_location where) {
-    return print_report(run_sharded_and_report(count, std::move(fn), options, where).whole);
+    return detail::end_run(run_sharded_and_report(count, std::move(fn), options, where),
+                           options.run.errors);
 }
 
 }  // namespace rf
