@@ -33,6 +33,20 @@ inline void print(const char* name, const char* unit, figure what) {
     std::printf("\n");
 }
 
+/// Whether the median is no higher than the target; if it is, standard error says so.
+inline bool meets(double target, const char* name, const char* unit, figure what) {
+    std::sort(what.values.begin(), what.values.end());
+    const double median = what.values[what.values.size() / 2];
+    if (median <= target) return true;
+    std::fprintf(
+        stderr,
+        "target missed: %s: the median is %.4g %s, the target %.4g %s; measure again while "
+        "nothing else runs, and if it stays, look for what has become slower since "
+        "bench/figures.json\n",
+        name, median, unit, target, unit);
+    return false;
+}
+
 }  // namespace figure_line
 
 void* operator new(std::size_t size) {

@@ -2,8 +2,8 @@
 
 // What it costs to copy the task tree of a loop, how long nothing else runs meanwhile, and what the
 // renderings and a profile take. The targets for 100,000 tasks are 100 ms in all for the tree, and
-// no pause over 1 ms. The pause is measured from outside of it, too: by a task that is always
-// ready.
+// no pause over 1 ms; the status is 1 if a median misses one. The pause is measured from outside of
+// it, too: by a task that is always ready.
 
 #include "figure_line.hpp"
 #include <ringfence/leakcheck/profile.hpp>
@@ -32,7 +32,12 @@ using milliseconds = std::chrono::duration<double, std::milli>;
 struct parameters {
     std::size_t tasks = 100'000;
     int rounds = 9;
+    bool targets = true;  // they are for 100,000 tasks on a machine that does nothing else
 };
+
+constexpr double target_in_all_ms = 100;
+constexpr double target_pause_ms = 1;
+constexpr double no_target = 1e300;
 
 rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
 rf::task<> handle(rf::sync::event& what) { co_await wait_for(what); }
@@ -57,14 +62,15 @@ struct figures {
     milliseconds in_all{};  // copied and written as a tree
 };
 
-// Allocations are those of a task in the copy.
-void print(const char* name, const std::vector<figures>& all, milliseconds figures::* which,
-           double allocations = -1) {
+// Whether it meets its target. Allocations are those of a task in the copy.
+bool print(const char* name, const std::vector<figures>& all, milliseconds figures::* which,
+           double target_ms, double allocations = -1) {
     figure_line::figure found;
     found.allocations = allocations;
     for (const figures& one : all)
         found.values.push_back((one.*which).count());
-    figure_line::print(name, "ms", std::move(found));
+    figure_line::print(name, "ms", found);
+    return figure_line::meets(target_ms, name, "ms", std::move(found));
 }
 
 std::size_t size_of(const rf::leakcheck::task_snapshot& seen,
@@ -74,7 +80,8 @@ std::size_t size_of(const rf::leakcheck::task_snapshot& seen,
     return bytes;
 }
 
-rf::task<> measure(const parameters& with, std::uint64_t& hash) {
+rf::task<int> measure(const parameters& with, std::uint64_t& hash) {
+    bool met = true;
     rf::sync::event never;
     rf::sync::mutex lock;
     auto held = co_await lock.lock();
@@ -110,10 +117,13 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
             co_await rf::this_task::yield();
         }
         std::printf("# %zu tasks\n", with.tasks);
-        print("all tasks copied between turns of the loop", all, &figures::copied, allocations);
-        print("longest step of that", all, &figures::pause);
-        print("longest wait of a task that was ready", all, &figures::gap);
-        print("copied and written as a tree", all, &figures::in_all);
+        const double pause = with.targets ? target_pause_ms : no_target;
+        const double in_all = with.targets ? target_in_all_ms : no_target;
+        print("all tasks copied between turns of the loop", all, &figures::copied, no_target,
+              allocations);
+        met &= print("longest step of that", all, &figures::pause, pause);
+        met &= print("longest wait of a task that was ready", all, &figures::gap, pause);
+        met &= print("copied and written as a tree", all, &figures::in_all, in_all);
 
         const auto seen = co_await rf::leakcheck::snapshot();
         const auto show = [&](const char* what, auto&& work) {
@@ -133,6 +143,7 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
         }
         jobs.cancel();
     });
+    co_return met ? 0 : 1;
 }
 
 }  // namespace
@@ -140,7 +151,7 @@ rf::task<> measure(const parameters& with, std::uint64_t& hash) {
 int main(int count, char** arguments) {
     parameters with;
     if (count > 1 && std::string_view(arguments[1]) == "--small")
-        with = {.tasks = 2'000, .rounds = 3};
+        with = {.tasks = 2'000, .rounds = 3, .targets = false};
     std::uint64_t hash = 0;
     const int status = rf::run([&] { return measure(with, hash); });
     std::printf("# hash %016llx\n", static_cast<unsigned long long>(hash));
