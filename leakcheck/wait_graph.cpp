@@ -43,6 +43,13 @@ bool shielded_from_cancel(const task_record& task) {
     return false;
 }
 
+/// Whether `task` is a service, or inside one: these go last, whatever they wait for.
+bool serves(const task_record& task) {
+    for (const scope_node* scope = task.scope; scope != nullptr; scope = scope->parent())
+        if (scope->kind() == rf::detail::scope_kind::services) return true;
+    return false;
+}
+
 class finder {
 public:
     finder(const loop& of, const wait_graph_options& options)
@@ -96,7 +103,8 @@ private:
             file(verdict::holder_gone, task);
         else if (age >= options_.unwind_max.count() && unwinds_late(node))
             file(verdict::unwinds_late, task);
-        else if (age >= options_.drain_max.count() && task.scope->draining() && !joins(node))
+        else if (age >= options_.drain_max.count() && task.scope->draining() && !joins(node) &&
+                 !serves(task))
             file(verdict::drains_late, task);
         else if (age >= options_.age_max.count())
             file(verdict::too_old, task);

@@ -38,8 +38,9 @@ struct wait_graph_options {
     std::chrono::nanoseconds age_max = std::chrono::nanoseconds::max();
     /// Waits that go on for that long in a cancelled scope, or behind a shield in one, are suspect.
     std::chrono::nanoseconds unwind_max = std::chrono::seconds(1);
-    /// Waits that go on for that long in a draining scope are suspect. By default none is: a drain
-    /// lets them end. A watcher uses `unwind_max` when the grace period has passed.
+    /// Waits that go on for that long in a draining scope are suspect, but for those of services.
+    /// By default none is: a drain lets them end. A watcher uses `unwind_max` when the grace period
+    /// has passed.
     std::chrono::nanoseconds drain_max = std::chrono::nanoseconds::max();
 };
 

@@ -63,6 +63,8 @@ rf::task<> never_told() {
     co_await wait_for(never);
 }
 
+rf::task<> export_metrics() { co_await rf::sleep_for(1h); }
+
 rf::task<> receive(rf::sync::shared_channel<int>& from) { (void)co_await from.receive(); }
 
 rf::task<> drain_the_root() {
@@ -125,6 +127,7 @@ TEST_CASE("watch_shards: a wait that another shard could end is suspect, and nev
             if (here.index() == 0) {
                 rf::root_nursery().spawn(receive, std::ref(mine));
                 rf::root_nursery().spawn(never_told);
+                rf::root_nursery().spawn_service(export_metrics);
                 co_await rf::sleep_for(1s);
                 rf::root_nursery().drain(3s);
                 co_await rf::sleep_for(5s);
@@ -137,6 +140,8 @@ TEST_CASE("watch_shards: a wait that another shard could end is suspect, and nev
                    "tests/leakcheck/watch_shards_test.cpp:"));
     CHECK(end.says("receive"));
     CHECK(end.says("never_told"));
+    const std::string before_tree = end.said.substr(0, end.said.find("nursery \"root\""));
+    CHECK_FALSE(has(before_tree, "export_metrics"));  // the service goes last by itself
     CHECK(end.says("advice: a drain does not end this wait"));
     CHECK_FALSE(end.says("PROVEN"));
 }
