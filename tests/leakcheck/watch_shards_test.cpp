@@ -146,25 +146,59 @@ TEST_CASE("watch_shards: a wait that another shard could end is suspect, and nev
     CHECK_FALSE(end.says("PROVEN"));
 }
 
-TEST_CASE("wait_graph: on a shard nothing that waits for another one is stuck") {
+TEST_CASE("watch_shards: a shard that waits for others alone is not stuck, however long") {
     rf::sync::shared_channel<int> values(1);
+    std::shared_ptr<watcher> watch;
+    std::uint64_t looks = 0;
     auto options = watched();
-    const auto report =
-        rf::test::run_virtual_shards(options, [values](rf::shard here) -> rf::task<> {
-            if (here.index() != 0) co_return;
+    options.run.observer_of = [&](rf::shard here) -> std::shared_ptr<rf::run_observer> {
+        if (here.index() != 0) return nullptr;
+        return watch = std::make_shared<watcher>(without_stalls());
+    };
+    auto late = [](rf::sync::shared_channel<int> to) -> rf::task<> {
+        co_await rf::sleep_for(60s);
+        co_await to.send(1);
+    };
+    // No timer, nothing in the kernel, nobody who runs: all that is left are the other shards.
+    const auto report = rf::test::run_virtual_shards(
+        options, rf::test::only_first([&, values]() -> rf::task<> {
             auto mine = values;
             co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                jobs.spawn_on(rf::test::other_shard(), never_told);
-                jobs.spawn(receive, std::ref(mine));
+                jobs.spawn_on(rf::test::other_shard(), late, values);
                 jobs.spawn(never_told);
-                co_await rf::test::yield_times(64);
-                const wait_graph graph;
-                CHECK(graph.findings().empty());
-                CHECK(graph.stuck() == 0);
+                co_await receive(mine);
+                looks = watch->verdicts()->statistics().looks;
+                CHECK(watch->verdicts()->statistics().told == 0);
+                CHECK(watch->verdicts()->statistics().tasks_stuck == 0);
                 jobs.cancel();
             });
-        });
+        }));
+    CHECK(looks >= 5);
     CHECK(rf::test::left_behind(report) == "");
+}
+
+TEST_CASE("watch_shards: a shard that several wait for tells once what its guests wait for") {
+    const death end = run_to_death([] {
+        auto options = watched();
+        options.shards = 3;
+        (void)rf::test::run_virtual_shards(options, [](rf::shard here) -> rf::task<> {
+            if (here.index() == 1) co_return;
+            auto slow = []() -> rf::task<> {
+                const rf::finally_options patient{.limit = 1min};
+                co_await rf::finally([] { return rf::sleep_for(1h); },
+                                     [] { return rf::sleep_for(2s); }, patient);
+            };
+            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                jobs.spawn_on(rf::shards()[1], slow);
+                co_await rf::sleep_for(1s);
+                rf::root_nursery().drain(3s);
+            });
+        });
+    });
+    CHECK(end.status == 0);
+    CAPTURE(end.said);
+    CHECK(times_said(end, "the grace period of a drain has passed") == 2);
+    CHECK(times_said(end, "shard 1: what it runs for other shards") == 1);
 }
 
 TEST_CASE("watch_shards: a child that hangs on another shard is told of by that one") {
