@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A service under watch: watched_service <port>
+// A service under watch: watched_service <port> [shards]
 //
 // Each connection sends a number and gets back how many primes are below it. A large one holds the
 // loop, and standard error says so: printf 3000000 | nc -N 127.0.0.1 <port>
+// With shards, the first accepts and all take turns to answer, each with a watcher of its own.
 #include "examples/arguments.hpp"
 #include <ringfence/ringfence.hpp>
 
@@ -36,20 +37,33 @@ rf::task<> answer(rf::io::tcp_stream peer) {
     co_await peer.write_all(std::as_bytes(std::span(found)));
 }
 
-rf::task<> service(std::uint16_t port) {
+rf::task<> service(std::uint16_t port, rf::io::spread over = rf::io::spread::here) {
     auto listener = rf::io::tcp_listener::bind({"127.0.0.1", port});
     std::printf("listening on %s\n", listener.local().to_string().c_str());
     std::fflush(stdout);
-    co_await rf::io::serve(listener, answer);
+    co_await rf::io::serve(listener, answer, {.over = over});
+}
+
+rf::task<> shard_service(rf::shard here, std::uint16_t port) {
+    if (here.index() == 0) co_await service(port, rf::io::spread::round_robin);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const auto chosen = argc == 2 ? arguments::port(argv[1]) : std::nullopt;
-    if (!chosen) {
-        std::fprintf(stderr, "usage: watched_service <port>\n");
+    const auto chosen = argc == 2 || argc == 3 ? arguments::port(argv[1]) : std::nullopt;
+    const auto shards = argc == 3 ? arguments::number(argv[2], 256) : 1;
+    if (!chosen || !shards) {
+        std::fprintf(stderr, "usage: watched_service <port> [shards]\n");
         return 2;
+    }
+    if (argc == 3) {
+        // [shards]
+        return rf::run_sharded(
+            static_cast<std::uint32_t>(*shards),
+            [&](rf::shard here) { return shard_service(here, *chosen); },
+            {.run = {.stop_on = {SIGINT, SIGTERM}}, .observer_of = rf::leakcheck::watch_shards()});
+        // [/shards]
     }
     // [main]
     rf::leakcheck::watcher watch;

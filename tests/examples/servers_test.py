@@ -39,7 +39,8 @@ class Arguments(unittest.TestCase):
                         ["echo_server", "7000", "--shards", "x"],
                         ["echo_server", "0", "--shards", "2"], ["resp_server"],
                         ["resp_server", "7.1"], ["proxy", "0"], ["proxy", "0", "example"],
-                        ["proxy", "x", "1"], ["watched_service"], ["watched_service", "x"]]:
+                        ["proxy", "x", "1"], ["watched_service"], ["watched_service", "x"],
+                        ["watched_service", "0", "x"]]:
             with self.subTest(command=command):
                 done = run(*command)
                 self.assertEqual(done.returncode, 2)
@@ -66,6 +67,19 @@ class Watched(unittest.TestCase):
                                    r"the loop for \d+ ms")
             self.assertRegex(told, r"\n    after examples/watched_service\.cpp:\d+ in [^\n]*answer\n")
             self.assertRegex(told, r"\n      watched_service\+0x[0-9a-f]+")
+            self.assertEqual(server.stop()[0], 0)
+
+    def test_on_several_shards_the_shard_is_named(self):
+        with Server("watched_service", 0, 2) as server:
+            told = ""
+            for _ in range(2):  # they take turns
+                with server.connect() as peer:
+                    peer.sendall(b"3000000")
+                    peer.shutdown(socket.SHUT_WR)
+                    self.assertEqual(read_all(peer), b"216816\n")
+                told += server.read_errors_until("advice: ")
+            for shard in 0, 1:
+                self.assertRegex(told, rf"ringfence: shard {shard}: suspect stall: task \d+ ")
             self.assertEqual(server.stop()[0], 0)
 
     def test_an_idle_one_says_nothing(self):
