@@ -51,7 +51,10 @@ void hold_up_report::tell() noexcept {
     if (owner_.observer != nullptr) text += owner_.observer->held_up(owner_);
     text += task_tree(owner_) + owner_.recent_events();
     std::fputs(text.c_str(), stderr);
-    if (owner_.shard() != nullptr) owner_.shard()->set->tell_of_guests();
+    if (shard_state* const here = owner_.shard(); here != nullptr) {
+        here->guests_told = owner_.cached_now();  // the tree had them
+        here->set->tell_of_guests();
+    }
     if (next_ > told_max) return;
     next_ *= 2;
     arm();
