@@ -3,6 +3,7 @@
 
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 #include <ringfence/leakcheck/detail/explorer.hpp>
+#include <ringfence/leakcheck/leak_suppressions.hpp>
 #include <ringfence/runtime/sleep.hpp>
 
 #include <fmt/format.h>
@@ -36,6 +37,8 @@ public:
             for (std::uint32_t i = 0; i < runs && report_.ok() && !spent(); ++i)
                 run_seed(seed_of(options_.seed, i));
         }
+        if (options_.allowed != nullptr && options_.replay.empty() && report_.ok())
+            report_.unused = options_.allowed->unused();
         return std::move(report_);
     }
 

@@ -17,6 +17,8 @@
 
 namespace rf::leakcheck {
 
+class leak_suppressions;
+
 struct bubble_budget {
     std::uint32_t runs = 1000;
     std::chrono::milliseconds time{2'000};  // real time; the run in which it is over is finished
@@ -43,6 +45,8 @@ struct bubble_options {
     /// fails the run, also if somebody outside has it and will close it: for programs in which
     /// nothing is to leave its nursery.
     bool nurseries_leave_nothing = false;
+    /// What a run may leave, and which tasks may wait for ever; null: nothing. Outlives the bubble.
+    leak_suppressions* allowed = nullptr;
 };
 
 /// What a bubble has seen.
@@ -52,6 +56,7 @@ struct bubble_report {
     std::exception_ptr error;  // what fn threw in that run
     std::uint32_t runs = 0;
     bool exhausted = false;  // depth_first: all schedules within the bounds have been run
+    std::string unused;      // of what was allowed, what no run needed, unless one failed
 
     [[nodiscard]] bool ok() const noexcept { return failure.empty(); }
 };
@@ -64,7 +69,8 @@ struct bubble_report {
 /// Time jumps as soon as every task is durably blocked: in a sleep, at a mutex, a channel, a socket
 /// of the simulated kernel, anything of this library. Where nothing can ever happen again, the run
 /// fails at once with the proofs of wait_graph. It fails too if fn throws, or leaves a task, an
-/// operation, a timer, a buffer or a descriptor behind.
+/// operation, a timer, a buffer or a descriptor behind, unless it is allowed to. Where all that can
+/// never go on is allowed, the run ends there, by a cancel.
 ///
 /// With `explore`, fn runs again and again until a run fails or the budget is spent, each time with
 /// other decisions about which ready task goes on and what the kernel does first; then every await

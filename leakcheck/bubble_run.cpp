@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 
+#include <ringfence/leakcheck/detail/leak_collector.hpp>
 #include <ringfence/leakcheck/resource_table.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/detail/exception_text.hpp>
@@ -74,7 +75,22 @@ bool bubble_run::idle(loop&) {
 std::string bubble_run::deadlocked(loop& owner) {
     wait_graph_options all;
     all.nothing_will_happen = true;
-    return wait_graph(owner, all).report();
+    all.allowed = options_.allowed;
+    const wait_graph graph(owner, all);
+    if (options_.allowed == nullptr || !graph.findings().empty()) return graph.report();
+    all.allowed = nullptr;
+    stuck_allowed_ = !wait_graph(owner, all).findings().empty();
+    return {};
+}
+
+void bubble_run::ends(loop& owner) {
+    if (options_.allowed == nullptr) return;
+    // Begins the check that descriptors_left() ends, also where a loop has nothing left.
+    leak_collector left(options_.allowed);
+    left.collect(owner, [](const resource&) { return true; });
+    left_at_end_ = left.take();
+    descriptors_seen_ = left.descriptors_allowed();
+    left_at_end_ += resource_table(owner).describe_unnamed();
 }
 
 bool bubble_run::before_jump(loop& owner) {
@@ -89,7 +105,9 @@ bool bubble_run::before_jump(loop& owner) {
         return true;
     }
     if (jumps_ < 64 || !std::has_single_bit(jumps_) || given_up_) return false;
-    const wait_graph graph(owner);
+    wait_graph_options proofs;
+    proofs.allowed = options_.allowed;
+    const wait_graph graph(owner, proofs);
     for (const wait_finding& finding : graph.findings()) {
         if (!finding.proof() || finding.age < options_.patience) continue;
         give_up(owner, "some tasks can never go on, while others do\n");
@@ -117,10 +135,27 @@ void bubble_run::give_up(loop& owner, std::string why) {
 // Requests are not looked at: the kernel lets go of a closed socket a moment later. Nor are the
 // clocks of objects, which live and die with those.
 void bubble_run::nursery_closed(const loop& owner, std::uint64_t number) {
-    for (const resource& one : resource_table(owner).entries)
-        if (one.kind != resource_kind::operation && !one.shared && !one.outlived.empty() &&
-            one.outlived.front().number == number)
-            left_by_nurseries_ += to_string(one) + "\n" + stack_text(one, 4);
+    leak_collector left(options_.allowed);
+    left.collect(owner, [number](const resource& one) {
+        return one.kind != resource_kind::operation && !one.shared && !one.outlived.empty() &&
+               one.outlived.front().number == number;
+    });
+    left_by_nurseries_ += left.take();
+}
+
+// Belongs to the check that ends() began.
+bool bubble_run::descriptors_left() {
+    bool any = false;
+    world_.for_each_descriptor([&](int fd, const std::string& kind) {
+        if (descriptors_seen_.contains(fd)) return;
+        leak_subject left;
+        left.kind = resource_kind::descriptor;
+        left.label = kind;
+        left.site = kind;
+        left.text = fmt::format("descriptor {} ({})\n", fd, kind);
+        any |= options_.allowed == nullptr || !options_.allowed->allows(left);
+    });
+    return any;
 }
 
 void bubble_run::judge(const run_report& report, bool frames_left) {
@@ -128,16 +163,17 @@ void bubble_run::judge(const run_report& report, bool frames_left) {
     if (!failure_.empty()) return;
     if (!report.refusal.empty())
         failure_ = report.refusal + "\n";
-    else if (!report.deadlock.empty())
+    else if (!report.deadlock.empty() && !stuck_allowed_)
         failure_ = report.deadlock;
     else if (report.error != nullptr && !errors_allowed_)
         failure_ = "it threw: " + rf::detail::exception_text(report.error) + "\n";
     if (!left_by_nurseries_.empty())
         failure_ += "left open when a nursery closed:\n" + left_by_nurseries_;
-    if (!report.leaks.empty()) failure_ += "left open at the end: " + report.leaks;
+    const std::string& left = options_.allowed == nullptr ? report.leaks : left_at_end_;
+    if (!report.leaks.empty() && !left.empty()) failure_ += "left open at the end: " + left;
     for (const std::string& fault : report.faults)
         failure_ += fault + "\n";
-    if (world_.open_descriptors() != 0 && !options_.leave_descriptors)
+    if (!options_.leave_descriptors && descriptors_left())
         failure_ += "simulated descriptors were left open\n" + world_.describe_pending();
     if (frames_left) failure_ += "coroutine frames were left behind, or destroyed twice\n";
 }

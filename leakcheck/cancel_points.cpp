@@ -4,6 +4,7 @@
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
 #include <ringfence/leakcheck/detail/injector.hpp>
 #include <ringfence/leakcheck/detail/simulated_request.hpp>
+#include <ringfence/leakcheck/leak_suppressions.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
 #include <ringfence/runtime/detail/opcode_name.hpp>
@@ -70,6 +71,7 @@ public:
         : fn_(fn), options_(options) {
         bubble_.world = options.world;
         bubble_.world.short_transfers = 1;  // asked about; the injector says no
+        bubble_.allowed = options.allowed;
     }
 
     cancel_point_report run() {
@@ -85,6 +87,8 @@ public:
         }
         cancel_everywhere(reference);
         fail_everything(reference);
+        if (options_.allowed != nullptr && report_.ok() && report_.complete)
+            report_.unused = options_.allowed->unused();
         return std::move(report_);
     }
 

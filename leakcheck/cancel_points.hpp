@@ -46,6 +46,8 @@ struct cancel_point_options {
     /// A token that a failure printed: that run and no other.
     std::string replay{};
     simulated_options world = simulated_options::plain();
+    /// What a run may leave, as for bubble(); null: nothing. Outlives the call.
+    leak_suppressions* allowed = nullptr;
 };
 
 struct cancel_point_report {
@@ -57,6 +59,7 @@ struct cancel_point_report {
     std::uint32_t cancels = 0;          // delivered in all
     std::uint32_t faults = 0;           // errors, short transfers and failed allocations
     bool complete = true;               // false: a failure or runs_max cut it off
+    std::string unused;                 // of what was allowed, what no run needed, if it is complete
 
     [[nodiscard]] bool ok() const noexcept { return failure.empty(); }
     /// "18 of 18 awaits, 193 cancels, 41 faults, 235 runs", and whether it was cut off.

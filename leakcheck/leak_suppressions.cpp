@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <utility>
 
@@ -134,8 +134,10 @@ bool leak_suppressions::add_text(std::string_view text, std::string_view name,
         if (made.by == way::expected) {
             const auto [rest, error] =
                 std::from_chars(what.data(), what.data() + what.size(), made.expected);
-            if (error != std::errc()) return refuse("expect needs a number and a line of code");
-            what = trimmed(what.substr(static_cast<std::size_t>(rest - what.data())));
+            what.remove_prefix(static_cast<std::size_t>(rest - what.data()));
+            if (error != std::errc() || (!what.empty() && trimmed(what).size() == what.size()))
+                return refuse("expect needs a number and a line of code");
+            what = trimmed(what);
         }
         if (what.empty() != (made.by == way::existing))
             return refuse(made.by == way::existing ? "existing takes nothing but its reason"
@@ -149,15 +151,22 @@ bool leak_suppressions::add_text(std::string_view text, std::string_view name,
 }
 
 bool leak_suppressions::add_file(const std::string& path, std::string& refusal) {
-    std::ifstream file(path);
-    if (!file) {
+    const auto refuse = [&] {
         refusal = fmt::format("the suppressions in {} cannot be read: {}", path,
                               std::strerror(errno));  // NOLINT(concurrency-mt-unsafe)
         return false;
-    }
-    const std::string text((std::istreambuf_iterator<char>(file)),
-                           std::istreambuf_iterator<char>());
-    return add_text(text, path, refusal);
+    };
+    // A folder can be opened, and not be read: that must not pass for an empty file.
+    std::FILE* const file = std::fopen(path.c_str(), "re");
+    if (file == nullptr) return refuse();
+    std::string text;
+    char part[4096];
+    while (const std::size_t size = std::fread(part, 1, sizeof part, file))
+        text.append(part, size);
+    const bool failed = std::ferror(file) != 0;
+    if (failed) (void)refuse();
+    (void)std::fclose(file);
+    return !failed && add_text(text, path, refusal);
 }
 
 bool leak_suppressions::matches(const entry& one, const leak_subject& left) {
@@ -185,6 +194,20 @@ bool leak_suppressions::matches(const entry& one, const leak_subject& left) {
     return false;
 }
 
+leak_suppressions& leak_suppressions::also(leak_suppressions& outer) {
+    RF_ASSERT(&outer != this, "suppressions beside themselves");
+    if (std::ranges::find(outer_, &outer) == outer_.end()) outer_.push_back(&outer);
+    return *this;
+}
+
+void leak_suppressions::begin_check() noexcept {
+    for (entry& one : entries_)
+        if (one.by == way::expected)
+            one.used_most = std::max(one.used_most, std::exchange(one.used, 0));
+    for (leak_suppressions* const outer : outer_)
+        outer->begin_check();
+}
+
 bool leak_suppressions::allows(const leak_subject& left) {
     for (entry& one : entries_) {
         if (!matches(one, left)) continue;
@@ -192,7 +215,8 @@ bool leak_suppressions::allows(const leak_subject& left) {
         // More than expected: counted, for the report, and not allowed.
         if (one.by != way::expected || one.used <= one.expected) return true;
     }
-    return false;
+    return std::ranges::any_of(outer_,
+                               [&](leak_suppressions* outer) { return outer->allows(left); });
 }
 
 std::string leak_suppressions::words(const entry& one) {
@@ -207,9 +231,10 @@ std::string leak_suppressions::words(const entry& one) {
 std::string leak_suppressions::unused() const {
     std::string text;
     for (const entry& one : entries_) {
-        if (one.by == way::expected && one.used != one.expected)
-            text += fmt::format("suppression \"{}\" met {}, not {}\n", words(one), one.used,
-                                one.expected);
+        const std::size_t met = std::max(one.used, one.used_most);
+        if (one.by == way::expected && met != one.expected)
+            text +=
+                fmt::format("suppression \"{}\" met {}, not {}\n", words(one), met, one.expected);
         else if (one.by != way::expected && one.used == 0)
             text += fmt::format("suppression \"{}\" was not needed: remove it\n", words(one));
     }

@@ -57,7 +57,7 @@ public:
     /// now; not those that these tasks open later. For checks of a whole loop; from a file: what
     /// exists when it is read.
     leak_suppressions& ignore_existing(std::string_view reason);
-    /// Exactly `count` things of that site; another number is reported.
+    /// Exactly `count` things of that site in one check; another number is reported.
     leak_suppressions& expect(std::size_t count, std::string_view site, std::string_view reason);
 
     /// Adds the entries of a text as above. False, with one sentence in `refusal` that names the
@@ -66,10 +66,18 @@ public:
     /// The same with the contents of a file.
     [[nodiscard]] bool add_file(const std::string& path, std::string& refusal);
 
+    /// What no entry allows is asked of `outer` too, which outlives this: for a list that is in
+    /// force everywhere beside the list of one test case.
+    leak_suppressions& also(leak_suppressions& outer);
+
+    /// For whoever checks: what expect() counts begins anew. Each leak_guard, verify_none(), run in
+    /// a bubble and wait_graph is a check.
+    void begin_check() noexcept;
     /// Whether some entry allows it.
     [[nodiscard]] bool allows(const leak_subject& left);
 
-    /// One line per entry that has allowed nothing, or not as many as expected. Empty if none.
+    /// One line per entry that has allowed nothing in any check, or never as many as expected.
+    /// Empty if none. Not those of also().
     [[nodiscard]] std::string unused() const;
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
 
@@ -80,7 +88,8 @@ private:
         std::string what;
         std::string reason;
         std::size_t expected = 0;
-        std::size_t used = 0;
+        std::size_t used = 0;             // expected: in this check
+        std::size_t used_most = 0;        // expected: in one of the checks before
         std::uint64_t last_task = 0;      // existing: the youngest task then
         std::vector<std::string> opened;  // and what outlives tasks, as reports name it
         std::string where;                // "file:line" of a file's entry
@@ -92,6 +101,7 @@ private:
     [[nodiscard]] static std::string words(const entry& one);
 
     std::vector<entry> entries_;
+    std::vector<leak_suppressions*> outer_;
 };
 
 }  // namespace rf::leakcheck

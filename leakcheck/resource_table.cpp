@@ -142,6 +142,11 @@ std::string resource_table::describe() const {
     std::string text;
     for (const resource& one : entries)
         text += to_string(one) + "\n" + stack_text(one, 4);
+    return text + describe_unnamed();
+}
+
+std::string resource_table::describe_unnamed() const {
+    std::string text;
     for (const resource_kind kind : kinds)
         if (const std::uint64_t named = count(kind), all = total(kind); all > named)
             text += fmt::format("{} more of class {}, held by objects\n", all - named,

@@ -37,6 +37,8 @@ struct resource_table {
     [[nodiscard]] std::uint64_t total(resource_kind kind) const noexcept;
     /// One line each with its stack, and one for each class of which some are without a name.
     [[nodiscard]] std::string describe() const;
+    /// Those without a name alone.
+    [[nodiscard]] std::string describe_unnamed() const;
 };
 
 /// "descriptor 12 (tcp stream) opened at echo.cpp:9 in serve by task 4"

@@ -238,6 +238,12 @@ std::size_t simulated_kernel::reap(std::span<completion> out) noexcept {
     return count;
 }
 
+void simulated_kernel::for_each_descriptor(
+    const std::function<void(int fd, const std::string& kind)>& visit) const {
+    for (const auto& [fd, opened] : table_)
+        visit(fd, opened->kind());
+}
+
 std::string simulated_kernel::describe_pending() const {
     std::string text =
         fmt::format("simulated kernel at {} ns, choices {}\n", now_, choices_.token());

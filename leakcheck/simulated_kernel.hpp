@@ -100,6 +100,8 @@ public:
 
     [[nodiscard]] instant time() const noexcept { return now_; }
     [[nodiscard]] std::size_t open_descriptors() const noexcept { return table_.size(); }
+    void for_each_descriptor(
+        const std::function<void(int fd, const std::string& kind)>& visit) const;
     [[nodiscard]] std::size_t pending_requests() const noexcept { return pending_.size(); }
     /// One line per pending request and open descriptor.
     [[nodiscard]] std::string describe_pending() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/leakcheck/wait_graph.hpp>
 
+#include <ringfence/leakcheck/detail/leak_collector.hpp>
 #include <ringfence/leakcheck/detail/wait_edges.hpp>
 #include <ringfence/leakcheck/detail/wait_text.hpp>
 #include <ringfence/runtime/detail/async_stack.hpp>
@@ -61,6 +62,7 @@ public:
     }
 
     std::vector<wait_finding> run() {
+        if (options_.allowed != nullptr) options_.allowed->begin_check();
         std::vector<bool> in_cycle(edges_.nodes.size(), false);
         for (const std::vector<std::uint32_t>& cycle : edges_.cycles()) {
             std::vector<suspect> tasks;
@@ -69,12 +71,18 @@ public:
                 in_cycle[node] = true;
                 tasks.emplace_back(*edges_.nodes[node].task);
             }
+            if (options_.allowed != nullptr &&
+                std::ranges::all_of(tasks, [this](const suspect& one) { return allows(one); }))
+                continue;
             add(verdict::cycle, tasks);
         }
         for (std::size_t i = 0; i < edges_.task_count; ++i)
             if (edges_.nodes[i].waits && !in_cycle[i]) judge(edges_.nodes[i]);
         tell_behind();
         for (auto& [where, tasks] : sites_) {
+            if (options_.allowed != nullptr)
+                std::erase_if(tasks, [this](const suspect& one) { return allows(one); });
+            if (tasks.empty()) continue;
             std::ranges::sort(tasks);
             add(std::get<verdict>(where), tasks);
         }
@@ -91,6 +99,9 @@ public:
     [[nodiscard]] std::string take_behind() { return std::move(behind_); }
 
 private:
+    [[nodiscard]] bool allows(const suspect& one) const {
+        return options_.allowed->allows(detail::subject_of(loop_, *one.task));
+    }
     void judge(const wait_edges::node& node) {
         const task_record& task = *node.task;
         if (!node.alive) {
@@ -204,7 +215,7 @@ std::string wait_graph::report() const {
     std::string text;
     for (const wait_finding& finding : findings_)
         text += finding.text;
-    return text + behind_;
+    return findings_.empty() ? text : text + behind_;
 }
 
 }  // namespace rf::leakcheck

@@ -15,6 +15,8 @@
 
 namespace rf::leakcheck {
 
+class leak_suppressions;
+
 /// What is wrong with tasks that wait. The first three are proofs, the rest suspicions: a proof may
 /// fail a test or wake somebody at night, a suspicion is for reading.
 enum class verdict : std::uint8_t {
@@ -42,6 +44,9 @@ struct wait_graph_options {
     /// By default none is: a drain lets them end. A watcher uses `unwind_max` when the grace period
     /// has passed.
     std::chrono::nanoseconds drain_max = std::chrono::nanoseconds::max();
+    /// Tasks that these allow get no verdict; of a cycle, if they allow each of it. May be null;
+    /// outlives the graph, and collects what was used.
+    leak_suppressions* allowed = nullptr;
 };
 
 /// A verdict and the tasks it is about.
@@ -100,7 +105,7 @@ public:
     }
     [[nodiscard]] std::size_t tasks() const noexcept { return tasks_; }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
-    /// Tasks that can never go on, those without a verdict of their own included.
+    /// Tasks that can never go on, those without a verdict of their own, or allowed, included.
     [[nodiscard]] std::size_t stuck() const noexcept { return stuck_; }
 
     /// All findings as text, each with its number of tasks, and who waits behind them; empty if

@@ -39,12 +39,14 @@ void watcher::begins(loop& owner) {
 std::string watcher::deadlocked(loop& owner) {
     wait_graph_options all = options_.verdicts.graph;
     all.nothing_will_happen = true;
+    all.allowed = nullptr;  // what may wait for ever on an ordinary day is news now
     return wait_graph(owner, all).report();
 }
 
 std::string watcher::held_up(loop& owner) {
     wait_graph_options late = options_.verdicts.graph;
     late.drain_max = std::min(late.drain_max, late.unwind_max);
+    late.allowed = nullptr;
     return wait_graph(owner, late).report();
 }
 

@@ -12,6 +12,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <unordered_set>
 
 namespace rf::leakcheck::detail {
 
@@ -43,9 +44,11 @@ private:
     void begins(loop& owner) override;
     bool idle(loop& owner) override;
     std::string deadlocked(loop& owner) override;
+    void ends(loop& owner) override;
     [[nodiscard]] bool before_jump(loop& owner);
     void give_up(loop& owner, std::string why);
     void nursery_closed(const loop& owner, std::uint64_t number);
+    [[nodiscard]] bool descriptors_left();
     void judge(const run_report& report, bool frames_left);
 
     const bubble_options& options_;
@@ -57,8 +60,11 @@ private:
     std::uint64_t jumps_until_;
     bool given_up_ = false;
     bool errors_allowed_ = false;
+    bool stuck_allowed_ = false;  // the deadlock was of tasks that may wait for ever
     std::string failure_;
     std::string left_by_nurseries_;
+    std::string left_at_end_;                            // beyond what is allowed
+    std::unordered_set<std::int64_t> descriptors_seen_;  // left by objects, and allowed
     std::exception_ptr error_;
 };
 

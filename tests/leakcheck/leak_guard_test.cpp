@@ -210,8 +210,9 @@ TEST_CASE("leak_suppressions: a file is read whole, or refused with the line tha
                            "existing # framework\n",
                            "leaks.txt", refusal));
     CHECK(has(allowed.unused(), "spawn a.cpp:1 # why, at leaks.txt:3"));
-    for (const char* wrong : {"spawn a.cpp:1", "spawn # why", "sprawn a.cpp # why",
-                              "expect b.cpp:2 # why", "existing x # why", "label x #  "}) {
+    for (const char* wrong :
+         {"spawn a.cpp:1", "spawn # why", "sprawn a.cpp # why", "expect b.cpp:2 # why",
+          "expect 2b.cpp:2 # why", "existing x # why", "label x #  "}) {
         CAPTURE(wrong);
         leak_suppressions fresh;
         refusal.clear();
@@ -222,6 +223,8 @@ TEST_CASE("leak_suppressions: a file is read whole, or refused with the line tha
     }
     CHECK_FALSE(allowed.add_file("no/such/file", refusal));
     CHECK(has(refusal, "no/such/file cannot be read: No such file"));
+    CHECK_FALSE(allowed.add_file("/", refusal));
+    CHECK(has(refusal, "in / cannot be read: Is a directory"));
 }
 
 TEST_CASE("leak_guard: a descriptor opened before the first co_await is named with its coroutine") {
