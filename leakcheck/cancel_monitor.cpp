@@ -96,8 +96,9 @@ void cancel_monitor::tell(const task_record& task, const scope_node& scope,
             : "  advice: something before this line kept the cancel waiting: a shield or a finally "
               "(shorten its limit), a call to rf::offload, or code that does not wait for long "
               "(await rf::this_task::checkpoint() in it)\n";
+    late.text += loop_.recent_events();
     if (handler_) return handler_(late);
-    std::fprintf(stderr, "ringfence: %s%s", late.text.c_str(), loop_.recent_events().c_str());
+    std::fprintf(stderr, "ringfence: %s", late.text.c_str());
 }
 
 std::vector<unwind_site> cancel_monitor::sites() const {

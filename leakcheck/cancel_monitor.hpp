@@ -31,7 +31,8 @@ struct unwind_site {
 struct late_cancel {
     std::chrono::nanoseconds took{};  // from the cancel on
     std::uint64_t task = 0;
-    /// The report in full: shard, task, who cancelled it and when, its stack, one line of advice.
+    /// The report in full: shard, task, who cancelled it and when, its stack, one line of advice,
+    /// and the last events of the loop, if it records them.
     std::string text;
     int shard = -1;  // whose task it is; -1: there are none
 };

@@ -65,8 +65,10 @@ std::size_t verdict_watch::look() {
 }
 
 void verdict_watch::tell(const wait_finding& finding) const {
-    if (handler_) return handler_(finding);
-    std::fprintf(stderr, "ringfence: %s%s", finding.text.c_str(), loop_.recent_events().c_str());
+    wait_finding whole = finding;
+    whole.text += loop_.recent_events();
+    if (handler_) return handler_(whole);
+    std::fprintf(stderr, "ringfence: %s", whole.text.c_str());
 }
 
 }  // namespace rf::leakcheck

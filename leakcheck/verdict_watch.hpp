@@ -53,8 +53,8 @@ public:
     /// A look now. Returns how many findings were new, and told.
     std::size_t look();
 
-    /// Hears of what is new instead of standard error, in the loop, outside any task. Must not
-    /// throw.
+    /// Hears of what is new instead of standard error, in the loop, outside any task. The text ends
+    /// with the last events. Must not throw.
     void on_finding(std::function<void(const wait_finding&)> handler);
 
     [[nodiscard]] const verdict_watch_statistics& statistics() const noexcept { return seen_; }

@@ -62,7 +62,13 @@ TEST_CASE("cancel_monitor: a slow cleanup is told with its line, who cancelled i
     run_sim([]() -> rf::task<> {
         cancel_monitor late;
         std::vector<late_cancel> heard;
-        late.on_late([&](const late_cancel& what) { heard.push_back(what); });
+        rf::loop::here().record_flight(64);
+        late.on_late([&](const late_cancel& what) {
+            heard.push_back(what);
+            const std::string events = rf::loop::here().recent_events();
+            CHECK(has(events, "cancels"));
+            CHECK(what.text.ends_with(events));
+        });
         co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
             all.spawn(slowly, 3s);
             all.spawn(slowly, 4s);  // not twice as long: its line has been told of

@@ -35,7 +35,13 @@ TEST_CASE("verdict_watch: a cycle is told at the next look, once") {
     run_sim([]() -> rf::task<> {
         verdict_watch watch;
         std::vector<wait_finding> heard;
-        watch.on_finding([&](const wait_finding& what) { heard.push_back(what); });
+        rf::loop::here().record_flight(64);
+        watch.on_finding([&](const wait_finding& what) {
+            heard.push_back(what);
+            const std::string events = rf::loop::here().recent_events();
+            CHECK(has(events, "waits"));
+            CHECK(what.text.ends_with(events));
+        });
         rf::sync::mutex a, b;
         co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
             all.spawn(lock_both, std::ref(a), std::ref(b));
