@@ -2,19 +2,17 @@
 #include <ringfence/leakcheck/cancel_points.hpp>
 
 #include <ringfence/leakcheck/detail/bubble_run.hpp>
+#include <ringfence/leakcheck/detail/injected_errors.hpp>
 #include <ringfence/leakcheck/detail/injector.hpp>
-#include <ringfence/leakcheck/detail/simulated_request.hpp>
 #include <ringfence/leakcheck/leak_suppressions.hpp>
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
 #include <ringfence/runtime/detail/opcode_name.hpp>
+#include <ringfence/runtime/error.hpp>
 #include <ringfence/runtime/frame_pool.hpp>
 
 #include <fmt/format.h>
-#include <liburing.h>
 
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <span>
 #include <utility>
@@ -29,30 +27,9 @@ constexpr injection times[] = {injection::before_submit, injection::cancel_wins,
 constexpr injection origins[] = {injection::by_own_scope, injection::by_parent,
                                  injection::by_deadline};
 
-/// What the kernel may answer; a cancel or a close that failed would be a fault of the kernel.
-std::span<const int> errors_of(std::uint8_t opcode) {
-    static constexpr int reading[] = {ECONNRESET, EIO, ENOMEM};
-    static constexpr int writing[] = {EPIPE, ECONNRESET, ENOSPC};
-    static constexpr int accepting[] = {EMFILE, ECONNABORTED};
-    static constexpr int connecting[] = {ECONNREFUSED, ETIMEDOUT};
-    static constexpr int other[] = {EIO};
-    switch (opcode) {
-    case IORING_OP_RECV:
-    case IORING_OP_RECVMSG:
-    case IORING_OP_READ:
-    case IORING_OP_READV: return reading;
-    case IORING_OP_SEND:
-    case IORING_OP_SENDMSG:
-    case IORING_OP_WRITE:
-    case IORING_OP_WRITEV: return writing;
-    case IORING_OP_ACCEPT: return accepting;
-    case IORING_OP_CONNECT: return connecting;
-    case IORING_OP_FSYNC:
-    case IORING_OP_FALLOCATE:
-    case IORING_OP_SHUTDOWN: return other;
-    default: return {};
-    }
-}
+/// So many requests of an opcode at one kind of descriptor fail with each error of their kind.
+/// Those that come after, which are as a rule turns of the same loop, with one each, in rotation.
+constexpr std::uint32_t whole_lists_max = 16;
 
 /// What one run has shown.
 struct outcome_of_run {
@@ -60,7 +37,7 @@ struct outcome_of_run {
     std::vector<await_event> awaits;
     std::uint32_t delivered = 0;
     std::uint32_t transfers = 0;
-    std::map<std::uint8_t, std::uint64_t> requests;
+    std::map<std::uint8_t, std::vector<error_class>> requests;
     std::uint64_t frames_before = 0;  // asked for when fn began
     std::uint64_t frames = 0;
 };
@@ -139,17 +116,8 @@ private:
 
     void fail_everything(const outcome_of_run& reference) {
         if (wants(injection::error))
-            for (const auto& [opcode, count] : reference.requests)
-                for (std::uint32_t nth = 1; nth <= count; ++nth)
-                    for (const int code : errors_of(opcode)) {
-                        injection_plan plan;
-                        plan.when = injection::error;
-                        plan.point = nth;
-                        plan.opcode = opcode;
-                        plan.code = code;
-                        fault(plan, fmt::format("{} number {} failed with {}: ",
-                                                rf::detail::opcode_name(opcode), nth, code));
-                    }
+            for (const auto& [opcode, kinds] : reference.requests)
+                fail_requests(opcode, kinds);
         if (wants(injection::short_transfer) && reference.transfers != 0)
             for (std::uint32_t nth = 0; nth <= reference.transfers; ++nth) {
                 injection_plan plan;
@@ -164,6 +132,25 @@ private:
                 plan.point = static_cast<std::uint32_t>(nth);
                 fault(plan, fmt::format("no memory for frame {}: ", nth));
             }
+    }
+
+    void fail_requests(std::uint8_t opcode, const std::vector<error_class>& kinds) {
+        std::map<error_class, std::uint32_t> seen;
+        for (std::uint32_t nth = 1; nth <= kinds.size(); ++nth) {
+            std::span<const int> codes = errors_of(opcode, kinds[nth - 1]);
+            if (codes.empty()) continue;
+            const std::uint32_t before = seen[kinds[nth - 1]]++;
+            if (before >= whole_lists_max) codes = codes.subspan(before % codes.size(), 1);
+            for (const int code : codes) {
+                injection_plan plan;
+                plan.when = injection::error;
+                plan.point = nth;
+                plan.opcode = opcode;
+                plan.code = code;
+                fault(plan, fmt::format("{} number {} failed with {}: ",
+                                        rf::detail::opcode_name(opcode), nth, errno_name(code)));
+            }
+        }
     }
 
     void fault(const injection_plan& plan, const std::string& what) {
@@ -205,6 +192,10 @@ private:
         bubble_run one(bubble_, chooser.decisions());
         if (!reference) one.allow_errors();
         if (plan.when == injection::error) one.world().inject(plan.opcode, plan.point, -plan.code);
+        if (reference)
+            one.world().on_submit = [&seen](std::uint8_t opcode, const simulated_object* object) {
+                seen.requests[opcode].push_back(error_class_of(object));
+            };
         const bool starves = plan.when == injection::no_memory;
         const bool counted = reference || starves;
         if (counted) frame_pool::count_blocks(starves ? plan.point : 0);
@@ -214,9 +205,6 @@ private:
         seen.awaits = chooser.awaits();
         seen.delivered = chooser.delivered();
         seen.transfers = chooser.transfers();
-        for (std::uint8_t opcode = 0; opcode < IORING_OP_LAST; ++opcode)
-            if (const std::uint64_t count = one.world().submitted(opcode); count != 0)
-                seen.requests[opcode] = count;
         if (const auto since = chooser.cancelled_at(); since && seen.failure.empty()) {
             const instant took = one.world().time() - *since;
             if (took > options_.unwind_max.count())

@@ -24,7 +24,7 @@ enum class injection : std::uint32_t {
     by_own_scope = 16,     // the innermost scope around the task that somebody could cancel
     by_parent = 32,        // all of fn
     by_deadline = 64,      // the own scope, because its time is over
-    error = 128,           // a request fails: each request, with each error of its kind
+    error = 128,           // a request fails: each, with each error of its kind; see below
     short_transfer = 256,  // one read or write moves a single byte; and all of them
     no_memory = 512,       // one coroutine frame or task record cannot be allocated
 };
@@ -59,7 +59,7 @@ struct cancel_point_report {
     std::uint32_t cancels = 0;          // delivered in all
     std::uint32_t faults = 0;           // errors, short transfers and failed allocations
     bool complete = true;               // false: a failure or runs_max cut it off
-    std::string unused;                 // of what was allowed, what no run needed, if it is complete
+    std::string unused;  // of what was allowed, what no run needed, if it is complete
 
     [[nodiscard]] bool ok() const noexcept { return failure.empty(); }
     /// "18 of 18 awaits, 193 cancels, 41 faults, 235 runs", and whether it was cut off.
@@ -76,6 +76,15 @@ struct cancel_point_report {
 /// After each run nothing may be left: no task, operation, timer, buffer, descriptor or frame; the
 /// run may not deadlock; and where all of fn was cancelled, it has to end within unwind_max of
 /// virtual time. fn may throw: what it does about errors is its own affair.
+///
+/// The errors are those of the manual pages, by what the request does and to what: a connection
+/// that was given up on (ETIMEDOUT), no descriptors left for accept() (EMFILE, ENFILE), a full
+/// disk. The first 16 requests of an opcode at one kind of descriptor fail with each of theirs, at
+/// most eight; later ones with one each, in rotation.
+///
+/// Cost: a run for each await and each of up to 12 ways a cancel can come; for each request up to
+/// 8;
+///   for each transfer and each frame one. At most runs_max.
 ///
 /// An await is counted where the task gives control away; those that could be done at once give way
 /// here too. A cancel from outside that comes while no task is at an await is that of the await

@@ -64,6 +64,7 @@ void simulated_kernel::submit(const io_uring_sqe& sqe) {
     fresh.sqe = sqe;
     pending_.emplace(fresh.number, std::move(owned));
     ++submitted_[sqe.opcode];
+    if (on_submit) on_submit(sqe.opcode, find(sqe.fd).get());
     if (const injection* planted = injected(sqe.opcode))
         end(fresh, planted->result, now_ + delay());
     else if (const std::int32_t error = import(fresh); error != 0)

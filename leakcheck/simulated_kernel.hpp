@@ -93,6 +93,8 @@ public:
     /// The `nth` request with this opcode from now on (1 is the next, 0 every one) completes with
     /// `result` and has no effect.
     void inject(std::uint8_t opcode, std::uint32_t nth, std::int32_t result);
+    /// Hears of each request as it is submitted, with what its descriptor refers to; null for none.
+    std::function<void(std::uint8_t opcode, const detail::simulated_object* object)> on_submit;
     /// How many requests with this opcode were submitted.
     [[nodiscard]] std::uint64_t submitted(std::uint8_t opcode) const;
 
