@@ -13,9 +13,12 @@
 #include <ringfence/runtime/frame_pool.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/offload.hpp>
+#include <ringfence/runtime/operation.hpp>
 #include <ringfence/runtime/run.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/this_task.hpp>
+#include <ringfence/runtime/timeout.hpp>
+#include <ringfence/runtime/uring_requests.hpp>
 #include <ringfence/runtime/waiter.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
 
@@ -41,7 +44,8 @@ bool has(const std::string& text, std::string_view words) { return text.find(wor
 /// A wait for a task, or for nobody, that only a cancel ends.
 class planted_wait final : public waiter {
 public:
-    explicit planted_wait(std::uint64_t task) noexcept : for_(task) {}
+    explicit planted_wait(std::uint64_t task, bool holds = false) noexcept
+        : for_(task), holds_(holds) {}
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<>) noexcept { (void)enter(); }
     void await_resume() const noexcept {}
@@ -51,10 +55,43 @@ public:
         out.what = "what never comes";
         out.owner_task = for_;
     }
-    void owners(wait_owners& out) const override { for_ != 0 ? out.task(for_) : out.anybody(); }
+    void owners(wait_owners& out) const override {
+        if (for_ == 0)
+            out.anybody();
+        else
+            holds_ ? out.holder(for_) : out.task(for_);
+    }
 
 private:
     std::uint64_t for_;
+    bool holds_;
+};
+
+/// A byte that never comes, from a descriptor of the simulated kernel.
+class planted_request final : public waiter, operation {
+public:
+    explicit planted_request(int fd) noexcept : fd_(fd) {}
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<>) {
+        if (enter()) rf::detail::prep::recv(submit(), fd_, &byte_, 1);
+    }
+    void await_resume() const noexcept {}
+    [[nodiscard]] cancel_outcome cancel() noexcept override {
+        request_cancel();
+        return cancel_outcome::pending;
+    }
+    void describe(wait_description& out) const override {
+        out.kind = "io";
+        out.what = "a byte that never comes";
+    }
+    void owners(wait_owners& out) const override { out.outside(); }
+
+private:
+    void on_completion(std::int32_t, std::uint32_t) noexcept override {}
+    void on_retired() noexcept override { unwind(); }
+
+    int fd_;
+    char byte_ = 0;
 };
 
 /// Says that a receive buffer is out, taken by the task that made it.
@@ -77,7 +114,11 @@ private:
     std::uint32_t guard_;
 };
 
+task<> sleep_for_two_seconds() { co_await sleep_for(std::chrono::seconds(2)); }
 task<> wait_for_task(std::uint64_t number) { co_await planted_wait(number); }
+task<> wait_for_holder(std::uint64_t number) { co_await planted_wait(number, true); }
+task<> ask_for_byte(int fd) { co_await planted_request(fd); }
+task<> sleep_shielded() { co_await shield(std::chrono::seconds(10), sleep_for_two_seconds); }
 task<> sleep_on() { co_await sleep_for(std::chrono::hours(1)); }
 task<> nothing() { co_return; }
 
@@ -139,6 +180,39 @@ void plant_on_graph(found_list& found) {
         found.push_back({"deadlock cycle", has(said, "PROVEN cycle: 2 tasks"), said});
         found.push_back({"orphan", has(said, "PROVEN orphan"), said});
         found.push_back({"task that waits too long", has(said, "suspect too old"), said});
+    });
+}
+
+void plant_suspects(found_list& found) {
+    on_a_loop([&found](nursery& jobs) -> task<> {
+        const std::uint64_t next = loop::here().last_task_id() + 1;
+        jobs.spawn(nothing);
+        jobs.spawn(wait_for_holder, next);
+        jobs.spawn([]() -> task<> {
+            co_await with_nursery([](nursery& inner) -> task<> {
+                inner.spawn(sleep_shielded);
+                co_await this_task::yield();
+                inner.cancel("planted");
+            });
+        });
+        co_await sleep_for(std::chrono::milliseconds(1500));
+        const std::string said = wait_graph().report();
+        found.push_back({"holder that is gone", has(said, "suspect holder gone"), said});
+        found.push_back({"late unwinding", has(said, "suspect unwinds late"), said});
+    });
+}
+
+void plant_request(found_list& found) {
+    on_a_loop([&found](nursery& jobs) -> task<> {
+        const auto ends = simulated_kernel::here().make_stream_pair();
+        jobs.spawn(ask_for_byte, ends.first);
+        co_await this_task::yield();
+        const std::string said = resource_table().describe();
+        found.push_back({"operation",
+                         has(said, "operation (request) opened at") && has(said, "ask_for_byte"),
+                         said});
+        (void)simulated_kernel::here().close_now(ends.first);
+        (void)simulated_kernel::here().close_now(ends.second);
     });
 }
 
@@ -258,6 +332,8 @@ self_test_report self_test() {
     self_test_report report;
     plant_on_scope(report.planted);
     plant_on_graph(report.planted);
+    plant_suspects(report.planted);
+    plant_request(report.planted);
     plant_on_run(report.planted);
     plant_on_process(report.planted);
     plant_on_ring(report.planted);
