@@ -43,10 +43,11 @@ task_profile::task_profile(profile_kind kind, const loop& of, const wait_graph_o
     : kind_(kind), seen_(nullptr) {
     if (kind == profile_kind::fd)
         of.ledger().for_each(
-            [&](const descriptor_entry& entry) { descriptors_.push_back(entry.as_resource(of)); });
-    if (kind == profile_kind::timer && of.openings() != nullptr)
+            [&](const descriptor_entry& entry) { opened_.push_back(entry.as_resource(of)); });
+    if ((kind == profile_kind::timer || kind == profile_kind::inflight) && of.openings() != nullptr)
         of.openings()->list([&](const resource& one) {
-            if (one.kind == resource_kind::timer) object_timers_.push_back(one);
+            const bool timer = one.kind == resource_kind::timer;
+            if (timer == (kind == profile_kind::timer)) opened_.push_back(one);
         });
     if (kind != profile_kind::taskleak) return;
     const wait_graph graph(of, proof);

@@ -41,8 +41,10 @@ struct profile_options {
 ///
 /// Samples have the labels state, scope, wait, object, name, owner and verdict where these are
 /// known, those of with_label(), and the numbers task and age. A descriptor has the line that
-/// opened it, and if that was kept (loop::keep_openings()) the whole async stack, and as `outlives`
-/// the innermost nursery that has closed since; so have the timers of objects.
+/// opened it, its age, the name and the scope of the task that opened it while that lives, and if
+/// it was kept (loop::keep_openings()) the whole async stack, the scope it was opened in, and as
+/// `outlives` the innermost nursery that has closed since. So have the timers of objects, and the
+/// requests that no task waits for.
 ///
 /// Threads: any; it holds no pointer into the loop.
 class task_profile {
@@ -68,10 +70,7 @@ public:
     explicit task_profile(profile_kind kind, task_snapshot refused);
     void add(task_snapshot seen) { seen_ = std::move(seen); }
     [[nodiscard]] const task_snapshot& seen() const noexcept { return seen_; }
-    [[nodiscard]] const std::vector<resource>& descriptors() const noexcept { return descriptors_; }
-    [[nodiscard]] const std::vector<resource>& object_timers() const noexcept {
-        return object_timers_;
-    }
+    [[nodiscard]] const std::vector<resource>& opened() const noexcept { return opened_; }
     [[nodiscard]] const std::map<std::uint64_t, verdict>& proven() const noexcept {
         return proven_;
     }
@@ -79,8 +78,7 @@ public:
 private:
     profile_kind kind_;
     task_snapshot seen_;
-    std::vector<resource> descriptors_;        // for fd
-    std::vector<resource> object_timers_;      // for timer: where openings are kept
+    std::vector<resource> opened_;  // fd: all; inflight, timer of objects: where openings are kept
     std::map<std::uint64_t, verdict> proven_;  // for taskleak: by the task's number
 };
 
@@ -89,11 +87,10 @@ private:
 ///     auto stuck = co_await rf::leakcheck::profile(rf::leakcheck::profile_kind::taskleak);
 ///     co_await rf::offload([&] { stuck.write("/tmp/taskleak.pb.gz"); });
 ///
-/// For taskleak the wait-for graph is made at once, for fd the ledger is read at once; the rest is
-/// copied in steps. As the calling task runs, not everything stands still, so taskleak finds
-/// cycles and orphans here; what waits for ever because nothing moves at all is found by
-/// profile_now() in run_observer::deadlocked.
-/// Cancel point. Threads: the loop's.
+/// For taskleak the wait-for graph is made at once, for fd, inflight and timer the books are read
+/// at once; the rest is copied in steps. As the calling task runs, not everything stands still, so
+/// taskleak finds cycles and orphans here; what waits for ever because nothing moves at all is
+/// found by profile_now() in run_observer::deadlocked. Cancel point. Threads: the loop's.
 [[nodiscard]] task<task_profile> profile(profile_kind kind, profile_options options = {});
 
 /// The same at once, and refused where snapshot_now() is.

@@ -17,6 +17,7 @@ void descriptor_entry::open(int descriptor, const char* what) noexcept {
     kind = what;
 #if RF_BOOKKEEPING
     opened = detail::current_line();
+    since = owner.cached_now();
     if (const detail::task_record* task = detail::slot.current; task != nullptr) {
         task_id = task->id;
         guard = task->guard;
@@ -49,7 +50,8 @@ resource descriptor_entry::as_resource(const loop& of) const {
                   .task_id = task_id,
                   .guard = guard,
                   .function = function,
-                  .opened = opened};
+                  .opened = opened,
+                  .since = since};
     of.add_opening(made, number());
     return made;
 }

@@ -21,6 +21,7 @@ struct descriptor_entry : detail::list_hook {
     std::source_location opened{};   // the co_await or call that opened it
     const char* function = nullptr;  // and the coroutine that line is in
     std::uint32_t guard = 0;         // the innermost leak guard around that task; 0: none
+    instant since = 0;               // when, by the loop's clock
     // Its async stack is in loop::openings(), where that is kept.
 
     /// Enters the calling thread's ledger, naming the current task and its line.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/runtime/detail/openings.hpp>
 
+#include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/label_binding.hpp>
 #include <ringfence/runtime/detail/nursery_core.hpp>
 #include <ringfence/runtime/detail/object_timer.hpp>
@@ -52,7 +53,7 @@ void openings::note(resource_kind kind, std::uint64_t number, std::source_locati
         std::shared_ptr<opening_stack> made = copy_stack(*task);
         if (line.line() != 0 && !made->lines.empty()) made->lines.front().at = line;
         const auto [at, fresh] = entries_.try_emplace({kind, number});
-        at->second = {task->id, task->guard, std::move(made), {}};
+        at->second = {task->id, task->guard, std::move(made), {}, loop::here().cached_now()};
         if (kind != resource_kind::task) at->second.inside = nurseries_around(*task);
         if (kind != resource_kind::task || !fresh) return;
         if (++tasks_ > tasks_max_) forget_ended_tasks(loop::here());
@@ -98,6 +99,12 @@ void openings::add_to(resource& to, std::uint64_t number) const {
     const auto found = entries_.find({to.kind, number});
     if (found == entries_.end()) return;
     to.stack = found->second.stack;
+    if (to.since == 0) to.since = found->second.since;
+    if (!found->second.inside.empty()) {
+        const outlived_nursery& innermost = found->second.inside.front()->nursery;
+        to.scope = !innermost.name.empty() ? innermost.name
+                                           : "nursery at " + detail::to_string(innermost.opened);
+    }
     for (const std::shared_ptr<around>& one : found->second.inside)
         if (one->closed) to.outlived.push_back(one->nursery);
 }

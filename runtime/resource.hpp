@@ -59,6 +59,11 @@ struct resource {
     std::vector<outlived_nursery> outlived{};
     /// Held by an object that tasks share, as a cache's clock: none of the tasks has to end it.
     bool shared = false;
+    /// When it was opened, by the loop's clock: of what is in the books by itself.
+    instant since = 0;
+    /// Name, or kind and line, of the innermost nursery it was opened in, where that was kept. Not
+    /// for tasks.
+    std::string scope{};
 };
 
 using resource_visitor = std::function<void(const resource&)>;

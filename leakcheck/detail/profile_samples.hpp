@@ -7,8 +7,10 @@
 #include <ringfence/runtime/detail/task_image.hpp>
 
 #include <cstdint>
+#include <source_location>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace rf::leakcheck::detail {
@@ -22,15 +24,22 @@ public:
 private:
     [[nodiscard]] bool wanted(const rf::detail::task_image& task) const;
     void add_task(const rf::detail::task_image& task);
+    void add_requests();
     void add_deadlines();
     void add_opened(const resource& one);
-    void push_stack(const opening_stack& stack);
+    void push_opening(const resource& one);
+    /// The stack of the task from the function of `opened` out, which stands for where that is.
+    [[nodiscard]] bool push_stack_below(const rf::detail::task_image& task,
+                                        const std::source_location& opened);
+    [[nodiscard]] const rf::detail::task_image* find(std::uint64_t task) const;
+    [[nodiscard]] std::string_view scope_name(std::uint32_t scope);
     void add_rest(std::uint64_t counted, std::string_view words);
 
     const task_profile& of_;
     const rf::detail::loop_image& image_;
     rf::detail::frame_dictionary dictionary_;
     std::vector<std::string> scope_names_;
+    std::unordered_map<std::uint64_t, const rf::detail::task_image*> tasks_;
 };
 
 }  // namespace rf::leakcheck::detail

@@ -82,6 +82,7 @@ private:
         std::uint32_t guard;
         std::shared_ptr<const opening_stack> stack;
         nurseries inside;
+        instant since;
     };
     [[nodiscard]] nurseries nurseries_around(const task_record& task);
     void forget_ended_tasks(const loop& owner);

@@ -19,7 +19,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -190,22 +189,23 @@ TEST_CASE("cancel points: each request fails with each error of its kind") {
 }
 
 TEST_CASE("cancel points: a program that leaks when its disk quota is used up is found") {
-    std::optional<rf::io::file> kept;
-    auto program = [&kept]() -> rf::task<> {
+    auto program = []() -> rf::task<> {
         auto log = rf::io::file::from_descriptor(simulated_kernel::here().make_file(), "log");
+        const int lock = simulated_kernel::here().make_eventfd();
         try {
             co_await log.write_all_at(0, "0123456789");
         } catch (const rf::io_error& failure) {
-            // Planted: for when there is room again, and there never is.
-            if (failure.error().code() == EDQUOT) kept = std::move(log);
+            if (failure.error().code() == EDQUOT) co_return;  // planted: the lock stays
         }
+        (void)simulated_kernel::here().close_now(lock);
     };
     cancel_point_options options;
     options.variants = injection::error;
     const cancel_point_report report = for_each_cancel_point(program, options);
-    CHECK_MESSAGE(has(report.failure, "number 1 failed with EDQUOT: left open"), report.failure);
+    CHECK_MESSAGE(has(report.failure, "number 1 failed with EDQUOT: simulated desc"),
+                  report.failure);
     options.replay = report.token;
-    CHECK(has(for_each_cancel_point(program, options).failure, "left open"));
+    CHECK(has(for_each_cancel_point(program, options).failure, "were left open"));
 }
 
 TEST_CASE("cancel points: a program that waits for ever when a poll fails is found") {

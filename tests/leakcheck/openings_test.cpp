@@ -317,8 +317,8 @@ TEST_CASE("openings: a watcher that is told to keeps them for the run") {
         std::optional<tcp_listener> kept;
         co_await opener(kept);
         const auto seen = co_await rf::leakcheck::profile(rf::leakcheck::profile_kind::fd);
-        REQUIRE(seen.descriptors().size() == 1);
-        CHECK(functions_of(seen.descriptors()[0]).starts_with("open_it set_up opener "));
+        REQUIRE(seen.opened().size() == 1);
+        CHECK(functions_of(seen.opened()[0]).starts_with("open_it set_up opener "));
         kept.reset();
     });
 }

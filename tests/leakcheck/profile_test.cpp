@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
+#include <ringfence/io/pipe.hpp>
+#include <ringfence/io/poll_fd.hpp>
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/profile.hpp>
+#include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/runtime/labels.hpp>
 #include <ringfence/runtime/ledger.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -236,6 +239,76 @@ TEST_CASE("profile: of descriptors has the whole stack where openings are kept")
         CHECK(files.samples[0].stack.size() >= 4);  // both, this one, and who spawned it
         CHECK(files.with("tenant", "7") == 1);
         kept.reset();
+        rf::loop::here().drop_openings();
+    });
+}
+
+TEST_CASE("profile: a descriptor has its state, its age, and the scope and name of its task") {
+    run_sim([]() -> rf::task<> {
+        co_await rf::with_nursery({.name = "peers"}, [&](rf::nursery& jobs) -> rf::task<> {
+            std::optional<rf::io::pipe_writer> kept;
+            const auto pair = rf::leakcheck::simulated_kernel::here().make_pipe();
+            const auto hold = [&]() -> rf::task<> {
+                rf::this_task::set_name("holder");
+                kept.emplace(rf::io::pipe_writer::from_descriptor(pair.second));
+                co_await rf::sleep_for(10s);
+            };
+            jobs.spawn(hold);
+            co_await rf::sleep_for(2s);
+            const decoded_profile held = decode(co_await profile(profile_kind::fd));
+            REQUIRE(held.total() == 1);
+            CHECK(held.with("state", "open") == 1);
+            CHECK(held.with("age", "2000000000 nanoseconds") == 1);
+            CHECK(held.samples[0].values.at(1) == 2'000'000'000);
+            CHECK(held.with("scope", "peers") == 1);
+            CHECK(held.with("name", "holder") == 1);
+            co_await rf::sleep_for(10s);
+            const decoded_profile left = decode(co_await profile(profile_kind::fd));
+            CHECK(left.with("age", "12000000000 nanoseconds") == 1);
+            CHECK(left.with("scope", "peers") == 0);  // its task has ended, and nobody kept it
+            kept.reset();
+            (void)rf::leakcheck::simulated_kernel::here().close_now(pair.first);
+        });
+    });
+}
+
+TEST_CASE("profile: where openings are kept, a request of an object has the stack that asked") {
+    run_sim([]() -> rf::task<> {
+        rf::loop::here().keep_openings();
+        const auto pair = rf::leakcheck::simulated_kernel::here().make_pipe();
+        auto counter = rf::io::poll_fd::own(pair.first);
+        auto writer = rf::io::pipe_writer::from_descriptor(pair.second);
+        const auto ask = [&]() -> rf::task<> {
+            (void)co_await rf::move_on_after(
+                1s, [&]() -> rf::task<> { (void)co_await counter.wait_readable(); });
+            co_await rf::sleep_for(1h);
+        };
+        const auto wait = [&]() -> rf::task<> { (void)co_await counter.wait_readable(); };
+        co_await rf::with_nursery({.name = "askers"}, [&](rf::nursery& jobs) -> rf::task<> {
+            jobs.spawn(ask);
+            co_await rf::this_task::yield();
+            jobs.spawn(wait);  // the request is there
+            co_await rf::sleep_for(500ms);
+            decoded_profile requests = decode(co_await profile(profile_kind::inflight));
+            const auto held = rf::loop::here().account().operations;
+            CHECK(static_cast<std::uint64_t>(requests.total()) == held);
+            CHECK(requests.with("wait", "io") == 1);
+            const decoded_profile timers = decode(co_await profile(profile_kind::timer));
+            CHECK(timers.with("object", "deadline of a scope") == 1);
+            CHECK(timers.with("state", "armed") == 1);
+            for (const decoded_profile::sample& one : timers.samples)
+                if (one.labels.contains("left")) CHECK(one.stack.size() >= 2);
+            co_await rf::sleep_for(1s);
+            // Who asked sleeps; who waits did not ask.
+            requests = decode(co_await profile(profile_kind::inflight));
+            REQUIRE(requests.total() == 1);
+            CHECK(requests.with("object", "operations of objects") == 0);
+            CHECK(requests.with("state", "in flight") == 1);
+            CHECK(requests.with("scope", "askers") == 1);
+            CHECK(requests.with("age", "1500000000 nanoseconds") == 1);
+            CHECK(requests.samples[0].stack.size() >= 2);
+            jobs.cancel();
+        });
         rf::loop::here().drop_openings();
     });
 }
