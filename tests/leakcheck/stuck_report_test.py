@@ -114,6 +114,11 @@ class StuckReport(unittest.TestCase):
                         self.assertRegex(done.stdout, r"of 2 total")
                     if kind == "taskleak" and how == "-traces":
                         self.assertRegex(done.stdout, r"verdict: *cycle")
+                    if kind in ("fd", "inflight") and how == "-traces":
+                        for label in ("state", "scope", "age", "task", "object"):
+                            self.assertRegex(done.stdout, rf"\n *{label}: *\S")
+                    if kind == "timer" and how == "-traces":  # the caller stands below the deadline
+                        self.assertRegex(done.stdout, r"serve_orders\n +.*service")
                     if kind == "growth" and how == "-top":
                         self.assertRegex(done.stdout, r"Type: growth")
                         self.assertRegex(done.stdout, r" 3 .*next_order")  # three wait there
