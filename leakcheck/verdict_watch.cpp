@@ -50,7 +50,7 @@ std::size_t verdict_watch::look() {
         one.tasks_now = 0;
     std::size_t news = 0;
     for (const wait_finding& finding : graph.findings()) {
-        if (finding.proof() && finding.age < options_.patience) continue;
+        if (finding.what <= verdict::likely_cycle && finding.age < options_.patience) continue;
         told& one = told_[{finding.what, finding.where.file_name(), finding.where.line()}];
         one.tasks_now += finding.tasks.size();
         if (one.tasks_told != 0 && one.tasks_now < 2 * one.tasks_told) continue;

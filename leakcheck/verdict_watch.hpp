@@ -17,7 +17,8 @@ namespace rf::leakcheck {
 
 struct verdict_watch_options {
     std::chrono::nanoseconds interval = std::chrono::seconds(10);  // between looks
-    /// Proofs that are younger wait for the next look: a cancel may be on its way.
+    /// Proofs that are younger wait for the next look: a cancel may be on its way. So do likely
+    /// cycles: who has the guard may be about to give it back.
     std::chrono::nanoseconds patience = std::chrono::seconds(1);
     wait_graph_options graph{};
 };

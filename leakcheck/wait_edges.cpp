@@ -78,8 +78,8 @@ private:
 /// Turns what waits say of their owners into edges of one node.
 class edge_reader final : public wait_owners {
 public:
-    edge_reader(wait_edges& graph, const number_table& numbers)
-        : graph_(graph), numbers_(numbers) {}
+    edge_reader(wait_edges& graph, const number_table& numbers, bool guards_stay)
+        : graph_(graph), numbers_(numbers), guards_stay_(guards_stay) {}
 
     void read(std::uint32_t index) {
         at_ = index;
@@ -109,6 +109,11 @@ public:
 
     void task(std::uint64_t id) override { edge(id, false); }
     void holder(std::uint64_t id) override { edge(id, true); }
+    void handed_on(std::uint64_t id) override {
+        graph_.moved = true;
+        if (guards_stay_ || numbers_.find(id) == none) return edge(id, true);
+        graph_.nodes[at_].anybody = true;
+    }
     void every_child(const nursery_core& of) override { group(of, true); }
     void any_child(const nursery_core& of) override { group(of, false); }
     void outside() override { graph_.nodes[at_].outside = true; }
@@ -143,6 +148,7 @@ private:
 
     wait_edges& graph_;
     const number_table& numbers_;
+    const bool guards_stay_;
     std::uint32_t at_ = 0;
     std::unordered_map<std::pair<const nursery_core*, bool>, std::uint32_t, key_hash> groups_;
 };
@@ -162,7 +168,7 @@ const task_record* find_task(const loop& of, std::uint64_t number) {
     return found;
 }
 
-wait_edges::wait_edges(const loop& of) {
+wait_edges::wait_edges(const loop& of, bool guards_stay) {
     nodes.reserve(of.account().tasks_live + 16);
     for_each_task(of, [&](const task_record& task) {
         node made;
@@ -174,7 +180,7 @@ wait_edges::wait_edges(const loop& of) {
     task_count = nodes.size();
     targets.reserve(task_count + 16);
     const number_table numbers(nodes);  // only tasks so far
-    edge_reader reader(*this, numbers);
+    edge_reader reader(*this, numbers, guards_stay);
     // Waits lie in frames all over memory: those to come are fetched meanwhile.
     for (std::uint32_t i = 0; i < task_count; ++i) {
         if (i + prefetched_ahead < task_count && nodes[i + prefetched_ahead].waits)

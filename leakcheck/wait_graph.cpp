@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -55,29 +56,20 @@ class finder {
 public:
     finder(const loop& of, const wait_graph_options& options)
         : loop_(of), options_(options), edges_(of), now_(of.cached_now()) {
-        bool moves = !options.nothing_will_happen && !of.quiescent();
-        for (std::size_t i = 0; i < edges_.task_count && !moves; ++i)
-            moves = !edges_.nodes[i].waits;
-        edges_.mark_alive(moves);
+        moves_ = !options.nothing_will_happen && !of.quiescent();
+        for (std::size_t i = 0; i < edges_.task_count && !moves_; ++i)
+            moves_ = !edges_.nodes[i].waits;
+        edges_.mark_alive(moves_);
     }
 
     std::vector<wait_finding> run() {
         if (options_.allowed != nullptr) options_.allowed->begin_check();
-        std::vector<bool> in_cycle(edges_.nodes.size(), false);
-        for (const std::vector<std::uint32_t>& cycle : edges_.cycles()) {
-            std::vector<suspect> tasks;
-            tasks.reserve(cycle.size());
-            for (const std::uint32_t node : cycle) {
-                in_cycle[node] = true;
-                tasks.emplace_back(*edges_.nodes[node].task);
-            }
-            if (options_.allowed != nullptr &&
-                std::ranges::all_of(tasks, [this](const suspect& one) { return allows(one); }))
-                continue;
-            add(verdict::cycle, tasks);
-        }
+        in_cycle_.assign(edges_.task_count, false);
+        for (const std::vector<std::uint32_t>& cycle : edges_.cycles())
+            add_cycle(verdict::cycle, cycle);
+        if (edges_.moved) find_likely_cycles();
         for (std::size_t i = 0; i < edges_.task_count; ++i)
-            if (edges_.nodes[i].waits && !in_cycle[i]) judge(edges_.nodes[i]);
+            if (edges_.nodes[i].waits && !in_cycle_[i]) judge(edges_.nodes[i]);
         tell_behind();
         for (auto& [where, tasks] : sites_) {
             if (options_.allowed != nullptr)
@@ -86,6 +78,7 @@ public:
             std::ranges::sort(tasks);
             add(std::get<verdict>(where), tasks);
         }
+        std::ranges::move(suspicions_, std::back_inserter(findings_));
         return std::move(findings_);
     }
 
@@ -101,6 +94,27 @@ public:
 private:
     [[nodiscard]] bool allows(const suspect& one) const {
         return options_.allowed->allows(detail::subject_of(loop_, *one.task));
+    }
+    void add_cycle(verdict what, const std::vector<std::uint32_t>& cycle) {
+        std::vector<suspect> tasks;
+        tasks.reserve(cycle.size());
+        for (const std::uint32_t node : cycle) {
+            in_cycle_[node] = true;
+            tasks.emplace_back(*edges_.nodes[node].task);
+        }
+        if (options_.allowed != nullptr &&
+            std::ranges::all_of(tasks, [this](const suspect& one) { return allows(one); }))
+            return;
+        add(what, tasks);
+    }
+    /// Most guards that were moved are still with their task: in a member, out of a function.
+    void find_likely_cycles() {
+        wait_edges stay(loop_, true);
+        stay.mark_alive(moves_);
+        for (const std::vector<std::uint32_t>& cycle : stay.cycles())
+            // What is stuck has its proof.
+            if (std::ranges::all_of(cycle, [&](auto node) { return edges_.nodes[node].alive; }))
+                add_cycle(verdict::likely_cycle, cycle);
     }
     void judge(const wait_edges::node& node) {
         const task_record& task = *node.task;
@@ -149,7 +163,7 @@ private:
     }
 
     void add(verdict what, const std::vector<suspect>& tasks) {
-        wait_finding& made = findings_.emplace_back();
+        wait_finding& made = (is_proof(what) ? findings_ : suspicions_).emplace_back();
         made.what = what;
         made.shard = rf::detail::shard_index(loop_);
         made.where = rf::detail::user_line(*tasks.front().task);
@@ -168,7 +182,7 @@ private:
         for (std::size_t i = 0; i < std::min(tasks.size(), 2 * shown_max); ++i)
             some.push_back(tasks[i].task);
         for (std::size_t i = 0; i < std::min(some.size(), shown_max); ++i)
-            text.task(*some[i], what != verdict::cycle);
+            text.task(*some[i], what != verdict::cycle && what != verdict::likely_cycle);
         if (tasks.size() > shown_max) text.more(tasks.size() - shown_max);
         text.advise(what, some);
         made.text = text.take();
@@ -178,11 +192,14 @@ private:
     const wait_graph_options& options_;
     wait_edges edges_;
     instant now_;
+    bool moves_;  // anything can still happen outside of the tasks
+    std::vector<bool> in_cycle_;
     std::vector<const task_record*> consequences_;
     std::string behind_;
     std::map<site, std::vector<suspect>> sites_;
     std::pair<const site, std::vector<suspect>>* last_site_ = nullptr;  // of sites_
-    std::vector<wait_finding> findings_;
+    std::vector<wait_finding> findings_;    // proofs
+    std::vector<wait_finding> suspicions_;  // come after them
 };
 
 }  // namespace
@@ -192,6 +209,7 @@ std::string_view to_string(verdict what) noexcept {
     case verdict::cycle: return "cycle";
     case verdict::orphan: return "orphan";
     case verdict::quiescent: return "quiescent";
+    case verdict::likely_cycle: return "likely cycle";
     case verdict::holder_gone: return "holder gone";
     case verdict::too_old: return "too old";
     case verdict::unwinds_late: return "unwinds late";

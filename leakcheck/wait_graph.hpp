@@ -23,6 +23,7 @@ enum class verdict : std::uint8_t {
     cycle,         // each waits for the next, and the last for the first
     orphan,        // everybody who could have ended the wait is gone
     quiescent,     // nothing in the loop or outside can ever happen again, and it waits
+    likely_cycle,  // a cycle, unless another task has the guard that was moved
     holder_gone,   // what it waits for is held, and the task that took it has ended
     too_old,       // it waits for longer than wait_graph_options::age_max
     unwinds_late,  // cancelled (or shielded from a cancel), and it still waits
@@ -80,8 +81,9 @@ struct wait_finding {
 /// where nothing moves, get a verdict; those that wait behind them are no cause, and are listed
 /// apart in the report, at most eight.
 ///
-/// A lock is taken to be held by the task that locked it. A cancel by another task could still end
-/// any of these waits: a proof says that nothing else does.
+/// A lock is taken to be held by the task that locked it until its guard is moved; from then on
+/// anybody could have it, and what would be a cycle is a likely one. A cancel by another task could
+/// still end any of these waits: a proof says that nothing else does.
 ///
 /// Of a shard of run_sharded it is the graph of that loop alone. As long as the programs of all
 /// shards have not ended, others may send it something: a wait that they could end (for a child on

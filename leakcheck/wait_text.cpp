@@ -23,6 +23,10 @@ std::string sentence_of(verdict what, std::size_t count, std::source_location wh
     case verdict::cycle:
         return count == 1 ? "a task waits for itself"
                           : fmt::format("{} tasks wait for each other in a circle", count);
+    case verdict::likely_cycle:
+        return fmt::format("{}, unless a guard that was moved is with another task",
+                           count == 1 ? "a task waits for itself"
+                                      : tasks + " for each other in a circle");
     case verdict::orphan: return fmt::format("{} at {} for somebody who is gone", tasks, at);
     case verdict::quiescent:
         return fmt::format("{} at {}, and nothing is left that could wake {}", tasks, at,
@@ -75,6 +79,7 @@ std::string_view advice_for_late(const task_record& task, std::string_view kind)
 std::string_view advice_for(verdict what, const std::vector<const task_record*>& tasks,
                             std::string_view kind) {
     switch (what) {
+    case verdict::likely_cycle:
     case verdict::cycle: {
         if (tasks.size() == 1)
             return "it asks again for what it holds: locks are not recursive; release it first, or "

@@ -22,6 +22,9 @@ public:
     /// The task that holds what is waited for: a lock, a turn. Once it has ended, what it held is
     /// elsewhere, and nobody knows where.
     virtual void holder(std::uint64_t id) = 0;
+    /// Whoever has what that task took and has moved since, to another task or within its own
+    /// frame: it is not known which.
+    virtual void handed_on(std::uint64_t id) = 0;
     /// The children of a nursery, when all of them have ended.
     virtual void every_child(const detail::nursery_core& of) = 0;
     /// Any child of a nursery, by ending.

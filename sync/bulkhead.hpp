@@ -103,6 +103,7 @@ private:
     friend class detail::held<place, bulkhead>;
     using held::held;
     static void give_back(bulkhead& owner) noexcept { owner.leave(); }
+    static void hand_on(bulkhead&) noexcept {}  // nobody asks who has a place
 };
 
 // Implementation

@@ -21,6 +21,7 @@ void condition::check(const mutex_guard& held) const noexcept {
 void condition::begin(wait_awaiter& wait) noexcept {
     check(*wait.guard_);
     mutex_ = wait.mutex_;
+    wait.handed_on_ = detail::known_owner(mutex_->owner_) == 0;
     waiters_.add(wait, identity_);
     wait.guard_->unlock();
 }
@@ -50,6 +51,7 @@ void condition::wait_awaiter::await_suspend(std::coroutine_handle<>) noexcept {
 void condition::wait_awaiter::await_resume() noexcept {
     --condition_->returning_;
     guard_->owner_ = mutex_;
+    if (handed_on_) mutex_->hand_on();
 }
 
 void condition::wait_awaiter::on_removed() noexcept {

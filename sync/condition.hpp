@@ -107,6 +107,7 @@ private:
     mutex_guard* guard_;
     mutex* mutex_;
     phase phase_ = phase::waiting;
+    bool handed_on_ = false;  // the guard had been, before the wait
 };
 
 inline condition::wait_awaiter condition::wait(mutex_guard& held,

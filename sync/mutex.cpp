@@ -15,15 +15,14 @@ void mutex::hand_over() noexcept {
 void mutex::describe(wait_description& out) const {
     identity_.describe(out, "lock", "be unlocked");
     out.object = this;
-    out.owner = fmt::format("task {}, which locked it at {}:{}", owner_, locked_at_.file_name(),
-                            locked_at_.line());
-    out.owner_task = owner_;
+    out.owner = detail::owner_text(owner_, "locked it", locked_at_);
+    out.owner_task = detail::known_owner(owner_);
 }
 
 void mutex::refuse_destruction() const noexcept {
     detail::misused(identity_, fmt::format("it was destroyed while task {} holds it, which locked "
                                            "it at {}:{}; it has to outlive its guards",
-                                           owner_, locked_at_.file_name(), locked_at_.line())
+                                           owner(), locked_at_.file_name(), locked_at_.line())
                                    .c_str());
 }
 

@@ -72,7 +72,7 @@ public:
 
     [[nodiscard]] bool is_locked() const noexcept { return owner_ != 0; }
     /// The number of the task that locked it; 0 if it is free.
-    [[nodiscard]] std::uint64_t owner() const noexcept { return owner_; }
+    [[nodiscard]] std::uint64_t owner() const noexcept { return detail::taker(owner_); }
     [[nodiscard]] mutex_statistics statistics() const noexcept {
         return {waiters_.count(), locks_, contended_};
     }
@@ -98,18 +98,21 @@ private:
             hand_over();
     }
     void hand_over() noexcept;
+    void hand_on() noexcept { owner_ |= detail::handed_on; }
     void describe(wait_description& out) const;
     [[noreturn, gnu::cold]] void refuse_destruction() const noexcept;
 
     detail::identity identity_;
     detail::wait_queue waiters_;
-    std::uint64_t owner_ = 0;
+    std::uint64_t owner_ = 0;  // a note of detail/held; 0: free
     std::source_location locked_at_;
     std::uint64_t locks_ = 0;
     std::uint64_t contended_ = 0;
 };
 
-/// Holds a mutex, and unlocks it when destroyed. Moves; a moved-from guard holds nothing.
+/// Holds a mutex, and unlocks it when destroyed. Moves; a moved-from guard holds nothing. Once it
+/// has been moved, another task may have it: deadlocks around the mutex are then found later, or
+/// suspected where they would be proven.
 class [[nodiscard]] mutex_guard : public detail::held<mutex_guard, mutex> {
 public:
     mutex_guard() noexcept = default;
@@ -125,6 +128,7 @@ private:
     friend class detail::held<mutex_guard, mutex>;
     using held::held;
     static void give_back(mutex& lock) noexcept { lock.unlock(); }
+    static void hand_on(mutex& lock) noexcept { lock.hand_on(); }
 };
 
 // Implementation
@@ -134,7 +138,7 @@ public:
     lock_wait(mutex& wanted, std::source_location where) noexcept
         : mutex_wait(where), mutex_(&wanted) {}
     void describe(wait_description& out) const override { mutex_->describe(out); }
-    void owners(wait_owners& out) const override { out.holder(mutex_->owner_); }
+    void owners(wait_owners& out) const override { detail::tell_owner(out, mutex_->owner_); }
 
 private:
     template <class, class, class, class>

@@ -10,7 +10,8 @@ once::~once() {
     if (owner_ != 0)
         detail::misused(identity_, fmt::format("it was destroyed while task {} does its work, "
                                                "begun at {}:{}; it has to outlive its callers",
-                                               owner_, begun_at_.file_name(), begun_at_.line())
+                                               detail::taker(owner_), begun_at_.file_name(),
+                                               begun_at_.line())
                                        .c_str());
 }
 
@@ -33,9 +34,8 @@ void once::give_up() noexcept {
 void once::describe(wait_description& out) const {
     identity_.describe(out, "once", "be done");
     out.object = this;
-    out.owner = fmt::format("task {}, which began at {}:{}", owner_, begun_at_.file_name(),
-                            begun_at_.line());
-    out.owner_task = owner_;
+    out.owner = detail::owner_text(owner_, "began", begun_at_);
+    out.owner_task = detail::known_owner(owner_);
 }
 
 }  // namespace rf::sync

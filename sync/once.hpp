@@ -69,11 +69,12 @@ private:
     }
     void finish() noexcept;
     void give_up() noexcept;
+    void hand_on() noexcept { owner_ |= detail::handed_on; }
     void describe(wait_description& out) const;
 
     detail::identity identity_;
     detail::wait_queue waiters_;
-    std::uint64_t owner_ = 0;  // who has the turn
+    std::uint64_t owner_ = 0;  // of the turn, a note of detail/held; 0: nobody
     std::source_location begun_at_;
     std::uint64_t attempts_ = 0;
     bool done_ = false;
@@ -97,6 +98,7 @@ private:
     friend class detail::held<once_turn, once>;
     using held::held;
     static void give_back(once& of) noexcept { of.give_up(); }
+    static void hand_on(once& of) noexcept { of.hand_on(); }
 };
 
 // Implementation
@@ -116,7 +118,7 @@ public:
         return mine_ ? once_turn(*once_) : once_turn();
     }
     void describe(wait_description& out) const override { once_->describe(out); }
-    void owners(wait_owners& out) const override { out.holder(once_->owner_); }
+    void owners(wait_owners& out) const override { detail::tell_owner(out, once_->owner_); }
 
 private:
     friend class once;

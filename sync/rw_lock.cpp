@@ -22,24 +22,27 @@ void rw_lock::describe(wait_description& out, bool exclusive) const {
     identity_.describe(out, "lock", exclusive ? "be unlocked" : "be unlocked for readers");
     out.object = this;
     if (writer_ != 0) {
-        out.owner = fmt::format("task {}, which locked it at {}:{}", writer_,
-                                locked_at_.file_name(), locked_at_.line());
-        out.owner_task = writer_;
+        out.owner = detail::owner_text(writer_, "locked it", locked_at_);
+        out.owner_task = detail::known_owner(writer_);
+    } else if (const std::uint64_t reader = only_reader(); reader != 0) {
+        out.owner_task = detail::known_owner(reader);
+        out.owner = out.owner_task != 0
+                        ? fmt::format("task {}, its only reader", reader)
+                        : fmt::format("its only reader, who has the guard that task {} has moved",
+                                      detail::taker(reader));
     } else {
-        out.owner_task = only_reader();
-        out.owner = out.owner_task != 0 ? fmt::format("task {}, its only reader", out.owner_task)
-                                        : fmt::format("its {} readers", readers_);
+        out.owner = fmt::format("its {} readers", readers_);
     }
 }
 
 void rw_lock::tell_owners(wait_owners& out, const place& waiting) noexcept {
     auto& oldest = static_cast<place&>(waiters_.front());
     if (writer_ != 0)
-        out.holder(writer_);
+        detail::tell_owner(out, writer_);
     else if (&oldest != &waiting)
         out.task(oldest.task_id());  // in line before it
     else if (only_reader() != 0)
-        out.holder(only_reader());
+        detail::tell_owner(out, only_reader());
     else
         out.anybody();  // of its readers
 }
@@ -47,7 +50,7 @@ void rw_lock::tell_owners(wait_owners& out, const place& waiting) noexcept {
 void rw_lock::refuse_destruction() const noexcept {
     const std::string holder = writer_ != 0
                                    ? fmt::format("task {} holds it, which locked it at {}:{}",
-                                                 writer_, locked_at_.file_name(), locked_at_.line())
+                                                 writer(), locked_at_.file_name(), locked_at_.line())
                                    : fmt::format("{} readers hold it", readers_);
     detail::misused(
         identity_,

@@ -61,7 +61,7 @@ public:
         std::source_location where = std::source_location::current()) noexcept;
 
     /// The number of the task that locked it for itself alone; 0 if none did.
-    [[nodiscard]] std::uint64_t writer() const noexcept { return writer_; }
+    [[nodiscard]] std::uint64_t writer() const noexcept { return detail::taker(writer_); }
     /// How many shared guards there are.
     [[nodiscard]] std::size_t readers() const noexcept { return readers_; }
     [[nodiscard]] rw_lock_statistics statistics() const noexcept {
@@ -102,7 +102,7 @@ private:
             ++shared_;
         }
     }
-    /// The task that has the one shared guard; 0 if there is not just one.
+    /// Who has the one shared guard, as a note of detail/held; 0 if there is not just one.
     [[nodiscard]] std::uint64_t only_reader() const noexcept {
         return readers_ == 1 ? readers_sum_ : 0;
     }
@@ -111,12 +111,19 @@ private:
         own(exclusive, rf::detail::slot.current->id, where);
         return true;
     }
+    void hand_on() noexcept { writer_ |= detail::handed_on; }
+    /// Returns what the reader is in the sum from now on. With one reader the sum is exact, since
+    /// overflow wraps.
+    [[nodiscard]] std::uint64_t hand_on_shared(std::uint64_t reader) noexcept {
+        readers_sum_ += (reader | detail::handed_on) - reader;
+        return reader | detail::handed_on;
+    }
     void unlock() noexcept {
         writer_ = 0;
         if (!waiters_.empty()) admit();
     }
-    void unlock_shared(std::uint64_t task) noexcept {
-        readers_sum_ -= task;
+    void unlock_shared(std::uint64_t reader) noexcept {
+        readers_sum_ -= reader;
         if (--readers_ == 0 && !waiters_.empty()) admit();
     }
     template <class Guard>
@@ -130,9 +137,9 @@ private:
 
     detail::identity identity_;
     detail::wait_queue waiters_;
-    std::uint64_t writer_ = 0;       // no readers then
+    std::uint64_t writer_ = 0;       // a note of detail/held; no readers then
     std::size_t readers_ = 0;        // no writer then
-    std::uint64_t readers_sum_ = 0;  // of their tasks' numbers: names the last one
+    std::uint64_t readers_sum_ = 0;  // of such notes: names the last one
     std::source_location locked_at_;
     std::uint64_t exclusive_ = 0;
     std::uint64_t shared_ = 0;
@@ -140,6 +147,7 @@ private:
 };
 
 /// Holds an rw_lock alone, and unlocks it when destroyed. Moves; a moved-from guard holds nothing.
+/// Deadlocks around a guard that was moved are found later: see mutex_guard.
 class [[nodiscard]] exclusive_guard : public detail::held<exclusive_guard, rw_lock> {
 public:
     static constexpr bool exclusive = true;
@@ -156,6 +164,7 @@ private:
     friend class detail::held<exclusive_guard, rw_lock>;
     using held::held;
     static void give_back(rw_lock& lock) noexcept { lock.unlock(); }
+    static void hand_on(rw_lock& lock) noexcept { lock.hand_on(); }
 };
 
 /// Holds an rw_lock together with other readers, until destroyed. Moves; a moved-from guard holds
@@ -166,15 +175,17 @@ public:
 
     shared_guard() noexcept = default;
     shared_guard(shared_guard&& other) noexcept
-        : lock_(std::exchange(other.lock_, nullptr)), task_(other.task_) {}
+        : lock_(std::exchange(other.lock_, nullptr)), reader_(other.reader_) {
+        if (lock_ != nullptr) reader_ = lock_->hand_on_shared(reader_);
+    }
     shared_guard& operator=(shared_guard&& other) noexcept {
-        shared_guard old(std::move(*this));
-        lock_ = std::exchange(other.lock_, nullptr);
-        task_ = other.task_;
+        shared_guard taken(std::move(other));
+        std::swap(lock_, taken.lock_);
+        std::swap(reader_, taken.reader_);
         return *this;
     }
     ~shared_guard() {
-        if (lock_ != nullptr) lock_->unlock_shared(task_);
+        if (lock_ != nullptr) lock_->unlock_shared(reader_);
     }
     [[nodiscard]] explicit operator bool() const noexcept { return lock_ != nullptr; }
 
@@ -182,16 +193,16 @@ public:
     void unlock(std::source_location where = std::source_location::current()) noexcept {
         if (lock_ == nullptr) [[unlikely]]
             detail::refuse_give_back("a shared_guard was unlocked that holds no rw_lock", where);
-        std::exchange(lock_, nullptr)->unlock_shared(task_);
+        std::exchange(lock_, nullptr)->unlock_shared(reader_);
     }
 
 private:
     friend class rw_lock;
     explicit shared_guard(rw_lock& lock) noexcept
-        : lock_(&lock), task_(rf::detail::slot.current->id) {}
+        : lock_(&lock), reader_(rf::detail::slot.current->id) {}
 
     rw_lock* lock_ = nullptr;
-    std::uint64_t task_ = 0;  // that locked it
+    std::uint64_t reader_ = 0;  // what it is in the sum
 };
 
 // Implementation

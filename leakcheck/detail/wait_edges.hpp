@@ -31,9 +31,11 @@ struct wait_edges {
     std::vector<node> nodes;
     std::vector<std::uint32_t> targets;
     std::size_t task_count = 0;  // the first so many nodes
+    bool moved = false;          // somebody waits for a guard that was moved
 
-    /// Reads the tasks and waits of `of`.
-    explicit wait_edges(const loop& of);
+    /// Reads the tasks and waits of `of`. A guard that was moved may be with anybody, or, if
+    /// `guards_stay`, is taken to be with the task still that took it.
+    explicit wait_edges(const loop& of, bool guards_stay = false);
 
     /// Marks what can go on. `moves`: whether anything can still happen outside of the tasks.
     void mark_alive(bool moves);

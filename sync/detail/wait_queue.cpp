@@ -2,7 +2,6 @@
 #include <ringfence/sync/detail/wait_queue.hpp>
 
 #include <ringfence/runtime/detail/user_line.hpp>
-#include <ringfence/sync/detail/held.hpp>
 
 #include <fmt/format.h>
 
@@ -25,14 +24,6 @@ void identity::describe(wait_description& out, const char* wait_kind, const char
 
 void misused(const identity& what, const char* sentence) noexcept {
     fmt::print(stderr, "ringfence: {}: {}\n", what.text(), sentence);
-    std::fflush(stderr);
-    std::abort();
-}
-
-void refuse_give_back(const char* what, std::source_location where) noexcept {
-    fmt::print(stderr,
-               "ringfence: {}:{}: {}; it was moved from, given back before, or never held\n",
-               where.file_name(), where.line(), what);
     std::fflush(stderr);
     std::abort();
 }
