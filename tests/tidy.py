@@ -20,8 +20,6 @@ OUTSIDE = {".git", "build", "subprojects", "__pycache__", ".cache"}
 # Module -> modules whose headers it may include besides its own. Everything else is a leaf: tests,
 # examples and benches may include all, and nobody includes them.
 LADDER = {"runtime": set(), "io": {"runtime"}, "sync": {"runtime"}, "leakcheck": {"runtime"}}
-# The one exception: the debug server speaks HTTP.
-LADDER_EXCEPTION = ("leakcheck/debug_server", "io/http")
 
 NAMES_FORBIDDEN = {"util", "utils", "utility", "utilities", "common", "helper", "helpers", "misc"}
 HOME_FOLDERS = ("home", "root", "Users", "work", "mnt")
@@ -80,7 +78,7 @@ class Tree:
 
 
 def ladder(tree):
-    """runtime uses nothing of ours; io, sync and leakcheck use runtime; debug_server also io/http."""
+    """runtime uses nothing of ours; io, sync and leakcheck use runtime."""
     for path in tree.paths(*CODE, within=LADDER):
         module = path.split("/")[0]
         for number, _, name in tree.includes(path):
@@ -89,8 +87,6 @@ def ladder(tree):
             target = name.split("/", 1)[1]
             used = target.split("/")[0]
             if used == module or used in LADDER[module]:
-                continue
-            if path.startswith(LADDER_EXCEPTION[0]) and target.startswith(LADDER_EXCEPTION[1]):
                 continue
             yield f"{path}:{number}: {module} must not include {name}"
 
