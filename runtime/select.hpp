@@ -69,5 +69,12 @@ template <class Operation>
                                                                 otherwise_t) {
     return detail::select_list_awaiter<Operation>(std::move(operations), {.may_wait = false}, {});
 }
+template <class Operation>
+[[nodiscard]] detail::select_list_awaiter<Operation> select_any(biased_t,
+                                                                std::vector<Operation> operations,
+                                                                otherwise_t) {
+    return detail::select_list_awaiter<Operation>(std::move(operations),
+                                                  {.fair = false, .may_wait = false}, {});
+}
 
 }  // namespace rf

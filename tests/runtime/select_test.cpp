@@ -301,10 +301,19 @@ TEST_CASE("select_any: a list made at run time") {
         auto none = co_await rf::select_any(waits(), rf::otherwise);
         CHECK(none.index == 100);
         CHECK(!none.value);
+        none = co_await rf::select_any(rf::biased, waits(), rf::otherwise);
+        CHECK(none.index == 100);
+        CHECK(!none.value);
         flags[3].set();
         flags[4].set();
         auto first = co_await rf::select_any(rf::biased, waits());
         CHECK(first.index == 3);
+        for (int i = 5; i < 100; ++i)
+            flags[static_cast<std::size_t>(i)].set();
+        flags[4].set();
+        auto now = co_await rf::select_any(rf::biased, waits(), rf::otherwise);
+        CHECK(now.index == 4);
+        CHECK(now.value == 4);
     });
 }
 
