@@ -6,10 +6,12 @@
 #include <ringfence/runtime/loop.hpp>
 #include <ringfence/runtime/nursery.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace rf::leakcheck {
@@ -96,18 +98,28 @@ std::string leak_guard::compare(leak_suppressions* allowed) const {
 
 std::string verify_none(const nursery& scope, leak_suppressions* allowed) {
     const loop& owner = loop::here();
-    std::unordered_map<std::uint64_t, bool> inside;
+    std::unordered_set<std::uint64_t> inside;
     std::vector<const scope_node*> todo{&scope.scope()};
     while (!todo.empty()) {
         const scope_node* at = todo.back();
         todo.pop_back();
-        at->tasks.for_each([&](const task_record& task) { inside[task.id] = true; });
+        at->tasks.for_each([&](const task_record& task) { inside.insert(task.id); });
         at->children.for_each([&](const scope_node& child) { todo.push_back(&child); });
     }
-    if (rf::detail::slot.current != nullptr) inside.erase(rf::detail::slot.current->id);
+    const task_record* const caller = rf::detail::slot.current;
+    if (caller != nullptr) inside.erase(caller->id);
+    // The task that opened the nursery is not inside of it, though its body is.
+    const task_record* const host = scope.scope().host();
+    const auto outside = [&](std::uint64_t id) {
+        return (caller != nullptr && id == caller->id) || (host != nullptr && id == host->id);
+    };
     detail::leak_collector left(allowed);
-    left.collect(owner,
-                 [&](const resource& one) { return counts(one) && inside.contains(one.task_id); });
+    left.collect(owner, [&](const resource& one) {
+        if (!counts(one)) return false;
+        return inside.contains(one.task_id) ||
+               (std::ranges::find(one.inside, scope.scope().nursery) != one.inside.end() &&
+                !outside(one.task_id));
+    });
     return left.take();
 }
 

@@ -65,6 +65,10 @@ private:
 
 /// The tasks, and what they have open, that are inside of `scope` now, a line or more each; empty
 /// if it is idle. Not the calling task itself. `allowed` may be null.
+///
+/// What tasks inside have opened and left open when they ended counts as well, whoever has it now,
+/// where openings are kept: under a leak_guard, in a bubble, with watcher_options::opening_stacks.
+/// A socket that was handed out of the nursery on purpose needs a suppression.
 [[nodiscard]] std::string verify_none(const nursery& scope, leak_suppressions* allowed = nullptr);
 /// The same for everything on the calling thread's loop.
 [[nodiscard]] std::string verify_none(leak_suppressions* allowed = nullptr);

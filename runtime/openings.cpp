@@ -75,6 +75,7 @@ openings::nurseries openings::nurseries_around(const task_record& task) {
         std::shared_ptr<around>& known = open_nurseries_[at->nursery];
         if (known == nullptr) {
             known = std::make_shared<around>();
+            known->open = at->nursery;
             known->nursery.number = ++nurseries_seen_;
             known->nursery.opened = at->opened();
             if (const char* name = at->nursery->name(); name != nullptr) known->nursery.name = name;
@@ -90,7 +91,7 @@ void openings::nursery_closes(const nursery_core& which, instant now) noexcept {
     const std::shared_ptr<around> known = std::move(found->second);
     open_nurseries_.erase(found);
     if (known == nullptr) return;  // there was no memory for it
-    known->closed = true;
+    known->open = nullptr;
     known->nursery.closed = now;
     if (on_nursery_closed) on_nursery_closed(known->nursery.number);
 }
@@ -106,7 +107,10 @@ void openings::add_to(resource& to, std::uint64_t number) const {
                                            : "nursery at " + detail::to_string(innermost.opened);
     }
     for (const std::shared_ptr<around>& one : found->second.inside)
-        if (one->closed) to.outlived.push_back(one->nursery);
+        if (one->open == nullptr)
+            to.outlived.push_back(one->nursery);
+        else
+            to.inside.push_back(one->open);
 }
 
 void openings::list(const resource_visitor& visit) const {

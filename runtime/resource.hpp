@@ -12,6 +12,10 @@
 
 namespace rf {
 
+namespace detail {
+class nursery_core;
+}
+
 /// The classes of what a loop can have in hand.
 enum class resource_kind : std::uint8_t {
     task,
@@ -57,6 +61,8 @@ struct resource {
     /// The nurseries around that task then which have closed since, innermost first, out of the
     /// eight innermost. Not for tasks: those end before their nursery. Empty where it was not kept.
     std::vector<outlived_nursery> outlived{};
+    /// Those of the eight that are open still, by where they are in memory.
+    std::vector<const detail::nursery_core*> inside{};
     /// Held by an object that tasks share, as a cache's clock: none of the tasks has to end it.
     bool shared = false;
     /// When it was opened, by the loop's clock: of what is in the books by itself.

@@ -48,7 +48,8 @@ public:
     /// Hears the numbers of nurseries that close, if something was opened inside. Must not throw.
     std::function<void(std::uint64_t number)> on_nursery_closed;
 
-    /// Who opened it, if that is known: the stack, and the nurseries it has outlived.
+    /// Who opened it, if that is known: the stack, the nurseries it was opened in, and which of
+    /// these it has outlived.
     void add_to(resource& to, std::uint64_t number) const;
 
     /// Calls `visit(const resource&)` for each request that the kernel holds, and for each
@@ -74,7 +75,7 @@ private:
     };
     struct around {
         outlived_nursery nursery;
-        bool closed = false;
+        const nursery_core* open = nullptr;  // null: it has closed
     };
     using nurseries = std::vector<std::shared_ptr<around>>;  // innermost first
     struct entry {
