@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <stdexcept>
+#include <string_view>
 
 namespace rf::sync {
 
@@ -20,6 +22,31 @@ const char* to_string(circuit_state state) noexcept {
 
 circuit_open::circuit_open(std::string which, clock::time_point probe_at)
     : io_error(rf::error("circuit breaker", ECONNREFUSED), std::move(which)), probe_at_(probe_at) {}
+
+bool never_asked(const rf::error& error) noexcept {
+    // The operations of errors that the kit makes itself: the same in exceptions and as values.
+    constexpr std::array<std::string_view, 5> refusals{"rate limit", "rate limit of a new key",
+                                                       "bulkhead", "submit to a worker_pool",
+                                                       "circuit breaker"};
+    return std::ranges::find(refusals, error.operation()) != refusals.end();
+}
+
+bool never_asked(const std::exception_ptr& error) {
+#if RF_EXCEPTIONS
+    try {
+        std::rethrow_exception(error);
+    } catch (const io_error& failure) {
+        return never_asked(failure.error());
+    } catch (const cancelled_error&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+#else
+    (void)error;
+    return false;
+#endif
+}
 
 circuit_breaker::circuit_breaker(circuit_options options, std::source_location made)
     : identity_{"circuit_breaker", made}, options_(options) {
@@ -86,9 +113,9 @@ circuit_breaker::admission circuit_breaker::admit() {
     return {this, era_};
 }
 
-void circuit_breaker::left(std::uint64_t era) noexcept {
+void circuit_breaker::left(std::uint64_t era, std::uint64_t& counted_as) noexcept {
     --running_;
-    ++cancelled_;
+    ++counted_as;
     if (era == era_ && state_ == circuit_state::half_open) --probes_;
 }
 
@@ -153,8 +180,8 @@ void circuit_breaker::change(circuit_state to) noexcept {
 }
 
 circuit_breaker_statistics circuit_breaker::statistics() const noexcept {
-    circuit_breaker_statistics now{state_,    succeeded_, failed_, cancelled_, refused_, opened_,
-                                   in_a_row_, 0,          0,       probes_,    running_};
+    circuit_breaker_statistics now{state_,  succeeded_, failed_, cancelled_, ignored_, refused_,
+                                   opened_, in_a_row_,  0,       0,          probes_,  running_};
     if (loop::current() == nullptr) return now;
     const tenth recent = in_window();
     now.state = state();

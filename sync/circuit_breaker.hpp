@@ -26,6 +26,13 @@ enum class circuit_state : std::uint8_t {
 };
 [[nodiscard]] const char* to_string(circuit_state state) noexcept;
 
+/// Whether the call never reached the service, or has no answer of it: what rate_limiter,
+/// keyed_rate_limiter, bulkhead, worker_pool and another circuit_breaker refuse, and
+/// cancelled_error.
+[[nodiscard]] bool never_asked(const std::exception_ptr& error);
+/// The same of errors as values.
+[[nodiscard]] bool never_asked(const rf::error& error) noexcept;
+
 struct circuit_options {
     std::int64_t failures_in_a_row = 5;  // open the circuit; 0: do not count them
     double failure_rate = 0.5;           // of the calls in the window opens it too; 0: ignored
@@ -34,7 +41,11 @@ struct circuit_options {
     std::chrono::nanoseconds open_for = std::chrono::seconds(30);
     std::int64_t probes_max = 1;       // at a time, half open
     std::int64_t probes_to_close = 1;  // that succeed
-    /// Which exceptions are failures of the service; the others count as success. Null: all are.
+    /// Which exceptions say nothing of the service: neither failure nor success, as if the call had
+    /// been cancelled. Asked before is_failure. Null: none. A function of your own can begin with
+    /// `never_asked(error) ||`.
+    bool (*is_ignored)(const std::exception_ptr&) = never_asked;
+    /// Which of the others are failures of it; the rest count as success. Null: all are.
     bool (*is_failure)(const std::exception_ptr&) = nullptr;
 };
 
@@ -43,6 +54,7 @@ struct circuit_breaker_statistics {
     std::uint64_t succeeded = 0;
     std::uint64_t failed = 0;
     std::uint64_t cancelled = 0;  // neither
+    std::uint64_t ignored = 0;    // neither, by is_ignored
     std::uint64_t refused = 0;
     std::uint64_t opened = 0;            // how often
     std::int64_t failures_in_a_row = 0;  // now
@@ -70,9 +82,11 @@ private:
 ///     auto answer = co_await breaker.guard(ask)(question);     // throws circuit_open meanwhile
 ///
 /// A call fails by an exception, timeout_error among them, or by returning an rf::result with an
-/// error. A timeout around the guarded call is a cancellation; put it inside to have it count.
-/// Refused calls of a callable that returns rf::result give ECONNREFUSED as its error.
-/// Cancellation: a cancelled call is neither success nor failure; a cancelled probe makes room for
+/// error. One that a limiter or a bulkhead inside the breaker has refused has not failed, see
+/// circuit_options::is_ignored; errors as values are told by never_asked(). A timeout around the
+/// guarded call is a cancellation; put it inside to have it count. Refused calls of a callable that
+/// returns rf::result give ECONNREFUSED as its error. Cancellation: a cancelled call is neither
+/// success nor failure; a cancelled probe makes room for
 ///   another. A call that began before the state last changed no longer counts.
 /// Errors: counts and spans that make no sense throw std::invalid_argument.
 /// Lifetime: outlives its calls, or aborts. Threads: one loop.
@@ -120,14 +134,19 @@ private:
 
     [[nodiscard]] bool enter() noexcept;
     void ended(std::uint64_t era, bool failed) noexcept;
-    void left(std::uint64_t era) noexcept;
+    void left(std::uint64_t era, std::uint64_t& counted_as) noexcept;
     void count(bool failed) noexcept;
     void change(circuit_state to) noexcept;
     [[nodiscard]] bool should_open() const noexcept;
     [[nodiscard]] tenth in_window() const noexcept;
+    [[nodiscard]] bool is_ignored(const std::exception_ptr& error) const {
+        return options_.is_ignored != nullptr && options_.is_ignored(error);
+    }
     [[nodiscard]] bool is_failure(const std::exception_ptr& error) const {
         return options_.is_failure == nullptr || options_.is_failure(error);
     }
+    template <class T>
+    void judge(admission& leave, const rf::detail::outcome<T>& end) const;
     [[noreturn]] void refuse() const;
     [[nodiscard]] static rf::error open_error() noexcept;
 
@@ -148,6 +167,7 @@ private:
     std::uint64_t succeeded_ = 0;
     std::uint64_t failed_ = 0;
     std::uint64_t cancelled_ = 0;
+    std::uint64_t ignored_ = 0;
     std::uint64_t refused_ = 0;
     std::uint64_t opened_ = 0;
 };
@@ -159,10 +179,14 @@ public:
         : owner_(std::exchange(other.owner_, nullptr)), era_(other.era_) {}
     admission& operator=(admission&&) = delete;
     ~admission() {
-        if (owner_ != nullptr) owner_->left(era_);
+        if (owner_ != nullptr) owner_->left(era_, owner_->cancelled_);
     }
     void succeeded() noexcept { end(false); }
     void failed() noexcept { end(true); }
+    /// Neither: the call says nothing of the service.
+    void ignored() noexcept {
+        if (auto* const owner = std::exchange(owner_, nullptr)) owner->left(era_, owner->ignored_);
+    }
     [[nodiscard]] explicit operator bool() const noexcept { return owner_ != nullptr; }
 
 private:
@@ -192,13 +216,20 @@ task<T> circuit_breaker::guarded_call(circuit_breaker* owner, Held fn, Args... a
     RF_TRY { end = co_await rf::detail::body_awaiter<T>(detail::call_task(fn, args...)); }
     RF_CATCH(...) { end = rf::detail::outcome<T>::failure(std::current_exception()); }
     if (end.cancelled()) co_await this_task::checkpoint();
-    bool failed = end.failed() && owner->is_failure(end.error());
-    if constexpr (detail::is_result<T>) failed = failed || !detail::succeeded(end);
-    if (failed)
-        leave.failed();
-    else
-        leave.succeeded();
+    owner->judge(leave, end);
     co_return end.take();
+}
+
+template <class T>
+void circuit_breaker::judge(admission& leave, const rf::detail::outcome<T>& end) const {
+    if (end.failed()) {
+        if (is_ignored(end.error())) return leave.ignored();
+        if (is_failure(end.error())) return leave.failed();
+    } else if constexpr (detail::is_result<T>) {
+        if (!detail::succeeded(end))
+            return never_asked(end.peek().error()) ? leave.ignored() : leave.failed();
+    }
+    leave.succeeded();
 }
 
 }  // namespace rf::sync

@@ -4,7 +4,11 @@
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
+#include <ringfence/sync/bulkhead.hpp>
 #include <ringfence/sync/circuit_breaker.hpp>
+#include <ringfence/sync/keyed_rate_limiter.hpp>
+#include <ringfence/sync/rate_limiter.hpp>
+#include <ringfence/sync/worker_pool.hpp>
 
 #include <doctest/doctest.h>
 
@@ -218,6 +222,103 @@ TEST_CASE("circuit_breaker: exceptions that the predicate does not know as failu
         }
         CHECK(caught == 3);
     });
+}
+
+TEST_CASE("circuit_breaker: what a limiter inside refuses is neither success nor failure") {
+    run_sim([]() -> rf::task<> {
+        circuit_breaker breaker({.failures_in_a_row = 2, .open_for = 30s});
+        rf::sync::rate_limiter limiter({.tokens = 1, .per = 1h});
+        rf::sync::bulkhead full({.concurrent = 1});
+        circuit_breaker other({.failures_in_a_row = 1});
+        other.admit().failed();
+        auto place = full.try_enter();
+        CHECK(limiter.try_acquire());
+        auto call = []() -> rf::task<int> { co_return 1; };
+        auto told = []() -> rf::task<rf::result<int>> { co_return 1; };
+        auto broken = []() -> rf::task<int> {
+            throw std::runtime_error("down");
+            co_return 0;
+        };
+        const auto fails = [](auto fn) -> rf::task<bool> {
+            try {
+                (void)co_await fn();
+            } catch (const std::exception&) {
+                co_return true;
+            }
+            co_return false;
+        };
+        bool failed = co_await fails(breaker.guard(broken));
+        CHECK(failed);
+        co_await rf::with_timeout(1s, [&]() -> rf::task<> {
+            bool limited = co_await fails(breaker.guard(limiter.guard(call)));
+            CHECK(limited);
+            auto late = co_await breaker.guard(limiter.guard(told))();
+            CHECK(late.error().code() == ETIMEDOUT);
+        });
+        bool refused = co_await fails(breaker.guard(full.guard(call)));
+        CHECK(refused);
+        auto busy = co_await breaker.guard(full.guard(told))();
+        CHECK(busy.error().code() == EBUSY);
+        refused = co_await fails(breaker.guard(other.guard(call)));
+        CHECK(refused);
+        auto seen = breaker.statistics();
+        CHECK(seen.ignored == 5);
+        CHECK(seen.succeeded == 0);
+        CHECK(seen.failed == 1);
+        CHECK(seen.window_calls == 1);
+        CHECK(seen.failures_in_a_row == 1);  // not begun anew, as by a success
+        CHECK(seen.running == 0);
+        failed = co_await fails(breaker.guard(broken));
+        CHECK(failed);
+        CHECK(breaker.state() == circuit_state::open);
+        co_await rf::sleep_for(30s);
+        // A probe that says nothing makes room for another.
+        refused = co_await fails(breaker.guard(full.guard(call)));
+        CHECK(refused);
+        CHECK(breaker.state() == circuit_state::half_open);
+        CHECK(breaker.statistics().probes == 0);
+        int one = co_await breaker.guard(call)();
+        CHECK(one == 1);
+        CHECK(breaker.state() == circuit_state::closed);
+    });
+}
+
+TEST_CASE("circuit_breaker: is_ignored is asked first, and can be one's own or none") {
+    run_sim([]() -> rf::task<> {
+        const auto all = [](const std::exception_ptr&) { return true; };
+        circuit_breaker deaf({.failures_in_a_row = 1, .is_ignored = all, .is_failure = all});
+        circuit_breaker strict({.failures_in_a_row = 1, .is_ignored = nullptr});
+        rf::sync::bulkhead full({.concurrent = 1});
+        auto place = full.try_enter();
+        auto call = []() -> rf::task<int> { co_return 1; };
+        auto ask = [&](circuit_breaker& breaker) -> rf::task<> {
+            try {
+                (void)co_await breaker.guard(full.guard(call))();
+            } catch (const rf::sync::bulkhead_full&) {
+            }
+        };
+        co_await ask(deaf);
+        co_await ask(strict);
+        CHECK(deaf.state() == circuit_state::closed);
+        CHECK(deaf.statistics().ignored == 1);
+        CHECK(strict.state() == circuit_state::open);
+    });
+}
+
+TEST_CASE("circuit_breaker: never_asked knows what the kit refuses, and a cancelled child") {
+    using rf::sync::never_asked;
+    const auto asked = [](const auto& error) {
+        return !never_asked(std::make_exception_ptr(error));
+    };
+    CHECK_FALSE(asked(rf::sync::rate_limited(rf::error("rate limit", ETIMEDOUT), "", {})));
+    CHECK_FALSE(asked(rf::sync::key_limit_reached("x")));
+    CHECK_FALSE(asked(rf::sync::bulkhead_full("x")));
+    CHECK_FALSE(asked(rf::sync::pool_draining("x")));
+    CHECK_FALSE(asked(rf::sync::circuit_open("x", {})));
+    CHECK_FALSE(asked(rf::cancelled_error("x", rf::cancel_cause::requested)));
+    CHECK(asked(rf::io_error(rf::error("receive", ETIMEDOUT))));
+    CHECK(asked(std::runtime_error("down")));
+    CHECK(asked(7));
 }
 
 TEST_CASE("circuit_breaker: options that make no sense are refused") {
