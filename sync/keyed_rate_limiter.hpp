@@ -70,7 +70,7 @@ public:
 
 private:
     struct entry : rf::detail::list_hook {
-        entry(rate limit, std::source_location made) : bucket(limit, made) {}
+        entry(rate limit, const detail::identity& which) : bucket(limit, which) {}
         rate_limiter bucket;
         const Key* key = nullptr;  // in the map
     };
@@ -102,7 +102,7 @@ keyed_rate_limiter<Key, Hash, Equal>::keyed_rate_limiter(rate limit, std::size_t
                                                          std::source_location made)
     : identity_{"keyed_rate_limiter", made}, limit_(limit),
       keys_max_(detail::checked_keys(keys_max, identity_)) {
-    [[maybe_unused]] const rate_limiter checks_the_rate(limit, made);
+    [[maybe_unused]] const rate_limiter checks_the_rate(limit, identity_);
 }
 
 template <class Key, class Hash, class Equal>
@@ -110,7 +110,7 @@ rate_limiter& keyed_rate_limiter<Key, Hash, Equal>::bucket_of(const Key& key) {
     auto found = entries_.find(key);
     if (found == entries_.end()) {
         make_room();
-        found = entries_.try_emplace(key, limit_, identity_.made).first;
+        found = entries_.try_emplace(key, limit_, identity_).first;
         found->second.key = &found->first;
     } else {
         found->second.unlink();

@@ -19,7 +19,10 @@ rate_limited::rate_limited(rf::error why, std::string which, clock::time_point w
     : io_error(why, std::move(which)), when_(when) {}
 
 rate_limiter::rate_limiter(rate limit, std::source_location made)
-    : identity_{"rate_limiter", made}, limit_(limit), level_(0) {
+    : rate_limiter(limit, detail::identity{"rate_limiter", made}) {}
+
+rate_limiter::rate_limiter(rate limit, const detail::identity& which)
+    : identity_(which), limit_(limit), level_(0) {
     const char* wrong = nullptr;
     if (limit.tokens < 1 || limit.tokens > parts_max)
         wrong = "it needs at least 1 token in a span, or nobody ever gets one";

@@ -17,6 +17,9 @@
 
 namespace rf::sync {
 
+template <class Key, class Hash, class Equal>
+class keyed_rate_limiter;
+
 /// `tokens` of them come every `per`, evenly; up to `burst` are kept for later.
 struct rate {
     std::int64_t tokens = 1;
@@ -94,11 +97,15 @@ public:
 private:
     template <class Owner, class F>
     friend class detail::guarded;
+    template <class Key, class Hash, class Equal>
+    friend class keyed_rate_limiter;
 
     // Amounts are counted in parts of a token: `rate.per` in nanoseconds of them make one, and
     // each nanosecond brings `rate.tokens`. So nothing is lost to rounding.
     using parts = std::int64_t;
 
+    /// For messages it is what `which` says: the one of a key is part of a keyed_rate_limiter.
+    rate_limiter(rate limit, const detail::identity& which);
     [[nodiscard]] parts size_of(std::int64_t count) const noexcept {
         return count * limit_.per.count();
     }

@@ -30,6 +30,18 @@ worker_pool::worker_pool(nursery& home, worker_pool_options options, std::source
       places_count_(checked_places(options, identity_)), places_(places_count_, made),
       workers_(static_cast<std::size_t>(options.workers), made) {}
 
+worker_pool::~worker_pool() {
+    // Only who has a place waits for a worker, or has one.
+    const std::size_t jobs = places_count_ - places_.available();
+    const std::size_t submitting = places_.statistics().waiting;
+    if (jobs != 0 || submitting != 0)
+        detail::misused(identity_, fmt::format("it was destroyed while {} of its jobs run or are "
+                                               "queued, and {} wait to be; it has to outlive them: "
+                                               "make it outside of its nursery",
+                                               jobs, submitting)
+                                       .c_str());
+}
+
 void worker_pool::check_open() {
     if (!draining_) return;
     ++rejected_;

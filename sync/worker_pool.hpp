@@ -8,6 +8,7 @@
 #include <ringfence/sync/detail/guarded.hpp>
 #include <ringfence/sync/semaphore.hpp>
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -141,6 +142,34 @@ private:
 
 }  // namespace detail
 
+namespace detail {
+
+/// The wait for a job: that of its task, with the outcome taken apart.
+template <class T>
+class [[nodiscard]] job_awaiter : public rf::detail::native_awaiter {
+public:
+    using selectable = void;
+
+    explicit job_awaiter(const join_handle<job_end<T>>& job) noexcept
+        : wait_(job.operator co_await()) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return wait_.await_ready(); }
+    void await_suspend(std::coroutine_handle<> awaiting) noexcept { wait_.await_suspend(awaiting); }
+    T await_resume() {
+        auto end = wait_.await_resume();
+        return end.take();
+    }
+
+    // For select.
+    void start() noexcept { wait_.start(); }
+    [[nodiscard]] waiter& as_waiter() noexcept { return wait_; }
+
+private:
+    rf::detail::join_awaiter<job_end<T>> wait_;
+};
+
+}  // namespace detail
+
 /// The right to the result of a job: `co_await job.result()` gives its value or throws its failure,
 /// once. Dropping it leaves the job running; a failure is then printed.
 template <class T>
@@ -149,10 +178,9 @@ public:
     explicit pool_job_handle(join_handle<detail::job_end<T>> job) noexcept : job_(std::move(job)) {}
 
     /// Refers to the handle, which stays until it has ended. Cancelled, the job goes on. A job that
-    /// was cancelled gives cancelled_error.
-    [[nodiscard]] task<T> result() {
-        auto end = co_await job_;
-        co_return end.take();
+    /// was cancelled gives cancelled_error. Can be a case of select.
+    [[nodiscard]] detail::job_awaiter<T> result() const noexcept {
+        return detail::job_awaiter<T>(job_);
     }
     /// Cancels this job alone.
     void cancel(std::string_view reason = {},
@@ -180,12 +208,14 @@ private:
 ///   a cancelled call() cancels its function, which runs in the caller's task.
 /// Errors: fewer than 1 worker or a queue below 0 throw std::invalid_argument; pool_draining after
 ///   drain(); what nursery::async throws, when the nursery drains or is full.
-/// Lifetime: outlives its jobs, which are children of the nursery: make it outside the nursery.
+/// Lifetime: outlives its jobs, which are children of the nursery, or aborts: make it outside the
+///   nursery.
 /// Threads: one loop. Cost: that of nursery::async.
 class worker_pool {
 public:
     worker_pool(nursery& home, worker_pool_options options,
                 std::source_location made = std::source_location::current());
+    ~worker_pool();
 
     /// Waits for a place in the pool, and starts `fn(args...)` as a job.
     template <class F, class... Args>

@@ -53,8 +53,7 @@ struct use_case {
     std::function<rf::task<>()> act;
 };
 
-// In each, `new` stands where the object is made, for that line to be the one in the message. A
-// worker_pool and a keyed_rate_limiter are named by the part of them that is in use.
+// In each, `new` stands where the object is made, for that line to be the one in the message.
 const std::vector<use_case>& use_cases() {
     static const std::vector<use_case> all{
         {"bulkhead", "it was destroyed while 1 of its calls run",
@@ -76,7 +75,7 @@ const std::vector<use_case>& use_cases() {
              return destroy_during(std::move(one),
                                    [](rate_limiter& at) { return at.guard(long_call)(); });
          }},
-        {"rate_limiter", "was destroyed while tasks wait on it",  // keyed
+        {"keyed_rate_limiter", "was destroyed while tasks wait on it",
          [] {
              using limiter = keyed_rate_limiter<int>;
              std::unique_ptr<limiter> one(new limiter({.per = 1h}, 10));
@@ -97,7 +96,7 @@ const std::vector<use_case>& use_cases() {
              return destroy_during(std::move(one),
                                    [](cache& at) { return at.get(7, load_of_key); });
          }},
-        {"semaphore", "it was destroyed while 1 of its 1 permits are held",  // pool
+        {"worker_pool", "it was destroyed while 1 of its jobs run or are queued, and 0 wait to be",
          []() -> rf::task<> {
              co_await rf::with_nursery([](rf::nursery& home) -> rf::task<> {
                  std::unique_ptr<worker_pool> one(new worker_pool(home, {.workers = 1}));
@@ -106,7 +105,7 @@ const std::vector<use_case>& use_cases() {
                  });
              });
          }},
-        {"semaphore", "it was destroyed while 1 of its 1 permits are held",  // pool
+        {"worker_pool", "make it outside of its nursery",
          []() -> rf::task<> {
              co_await rf::with_nursery([](rf::nursery& home) -> rf::task<> {
                  std::unique_ptr<worker_pool> one(new worker_pool(home, {.workers = 1}));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/run_sim.hpp"
+#include <ringfence/runtime/select.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/timeout.hpp>
 #include <ringfence/runtime/with_nursery.hpp>
@@ -45,6 +46,33 @@ TEST_CASE("worker_pool: ten workers are fed a hundred jobs, never more than ten 
         CHECK(watch.elapsed() == 100ms);
         CHECK(pool->statistics().succeeded == 100);
         CHECK(pool->statistics().running == 0);
+    });
+}
+
+TEST_CASE("worker_pool: the result of a job is a case of select, and stays if it loses") {
+    run_sim([]() -> rf::task<> {
+        auto job = [](std::chrono::nanoseconds time, int value) -> rf::task<int> {
+            co_await rf::sleep_for(time);
+            co_return value;
+        };
+        std::optional<worker_pool> pool;
+        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+            pool.emplace(jobs, rf::sync::worker_pool_options{.workers = 2});
+            auto slow = co_await pool->submit(job, 2s, 2);
+            auto quick = co_await pool->submit(job, 1s, 1);
+            auto late = co_await rf::select(slow.result(), quick.result(), rf::sleep_for(1ms));
+            CHECK(late.index() == 2);
+            auto first = co_await rf::select(slow.result(), quick.result());
+            REQUIRE(first.index() == 1);
+            CHECK(std::get<1>(first) == 1);
+            const int second = co_await slow.result();
+            CHECK(second == 2);
+            auto done = co_await pool->submit(job, 0ms, 3);
+            co_await rf::sleep_for(1ms);
+            auto ready = co_await rf::select(rf::biased, done.result(), rf::otherwise);
+            REQUIRE(ready.index() == 0);
+            CHECK(std::get<0>(ready) == 3);
+        });
     });
 }
 
