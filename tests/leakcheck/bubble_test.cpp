@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include <ringfence/leakcheck/bubble.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/runtime/clock.hpp>
@@ -21,10 +22,9 @@ using rf::leakcheck::bubble_options;
 using rf::leakcheck::bubble_report;
 using rf::leakcheck::explore;
 using rf::leakcheck::wait_all_blocked;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 rf::task<> lock_both(rf::sync::mutex& first, rf::sync::mutex& second) {
     auto one = co_await first.lock();

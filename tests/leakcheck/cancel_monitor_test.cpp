@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/cancel_monitor.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
@@ -17,11 +18,10 @@
 using namespace std::chrono_literals;
 using rf::leakcheck::cancel_monitor;
 using rf::leakcheck::late_cancel;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 constexpr std::uint_least32_t patient_line = __LINE__ + 1;
 rf::task<> at_once() { co_await rf::sleep_for(1h); }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include <ringfence/io/file.hpp>
 #include <ringfence/io/pipe.hpp>
 #include <ringfence/io/poll_fd.hpp>
@@ -31,10 +32,9 @@ using rf::leakcheck::cancel_point_report;
 using rf::leakcheck::for_each_cancel_point;
 using rf::leakcheck::injection;
 using rf::leakcheck::simulated_kernel;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 rf::task<> produce(rf::sync::sender<int> to, rf::sync::mutex& lock) {
     for (int i = 0; i < 3; ++i) {

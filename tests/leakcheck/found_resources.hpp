@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "tests/support/has.hpp"
 #include <ringfence/leakcheck/resource_table.hpp>
 
 #include <doctest/doctest.h>
@@ -11,12 +12,6 @@
 #include <vector>
 
 namespace rf::test {
-
-/// Whether `text` has `part` in it; a check that fails shows the text.
-inline bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 inline std::vector<resource> of_kind(const leakcheck::resource_table& table, resource_kind kind) {
     std::vector<resource> found;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/pipe.hpp>
 #include <ringfence/io/unix_socket.hpp>
@@ -30,10 +31,9 @@ using rf::resource_kind;
 using rf::leakcheck::kernel_reconciliation;
 using rf::leakcheck::resource_table;
 using rf::leakcheck::ring_view;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 rf::task<> read_once(rf::io::pipe_reader& from) {
     std::byte one[1];

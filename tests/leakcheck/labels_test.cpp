@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "json_checker.hpp"
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/leak_guard.hpp>
 #include <ringfence/leakcheck/snapshot.hpp>
@@ -21,14 +22,10 @@ using rf::with_label;
 using rf::leakcheck::leak_guard;
 using rf::leakcheck::leak_suppressions;
 using rf::leakcheck::snapshot_now;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 rf::task<> sleep_long() { co_await rf::sleep_for(1h); }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/leakcheck/leak_guard.hpp>
@@ -18,10 +19,9 @@ using namespace std::chrono_literals;
 using rf::leakcheck::leak_guard;
 using rf::leakcheck::leak_suppressions;
 using rf::leakcheck::verify_none;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 rf::task<> sleep_long() { co_await rf::sleep_for(1h); }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/verdict_watch.hpp>
 #include <ringfence/leakcheck/wait_graph.hpp>
@@ -26,12 +27,9 @@ using namespace std::chrono_literals;
 using rf::leakcheck::verdict;
 using rf::leakcheck::wait_finding;
 using rf::leakcheck::wait_graph;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const std::string& words) {
-    return text.find(words) != text.npos;
-}
 
 std::size_t count_of(const wait_graph& graph, verdict what) {
     std::size_t count = 0;
@@ -120,9 +118,7 @@ TEST_CASE_TEMPLATE("wait_graph: whoever keeps a guard and joins a task that want
                    Held, mutex_held, writer_held, reader_held, once_held) {
     Held what;
     look_at(
-        [&](rf::nursery& jobs) {
-            jobs.spawn(take_and_join<Held>, std::ref(what), std::ref(jobs));
-        },
+        [&](rf::nursery& jobs) { jobs.spawn(take_and_join<Held>, std::ref(what), std::ref(jobs)); },
         [] { CHECK(count_of(wait_graph(), verdict::cycle) == 1); });
 }
 

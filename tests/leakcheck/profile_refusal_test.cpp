@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/profile.hpp>
 #include <ringfence/runtime/error.hpp>
@@ -17,14 +18,10 @@
 using rf::leakcheck::profile_kind;
 using rf::leakcheck::profile_now;
 using rf::leakcheck::task_profile;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 std::optional<task_profile> taken_in_handler;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/io/pipe.hpp>
 #include <ringfence/io/poll_fd.hpp>
@@ -34,16 +35,12 @@ using rf::leakcheck::profile_kind;
 using rf::leakcheck::profile_now;
 using rf::leakcheck::task_profile;
 using rf::test::decoded_profile;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
 
 decoded_profile decode(const task_profile& of) { return rf::test::decode_profile(of.encode()); }
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
 

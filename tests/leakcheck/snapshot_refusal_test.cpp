@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "json_checker.hpp"
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/snapshot.hpp>
 #include <ringfence/runtime/error.hpp>
@@ -17,16 +18,10 @@
 using rf::leakcheck::snapshot_format;
 using rf::leakcheck::snapshot_now;
 using rf::leakcheck::task_snapshot;
+using rf::test::has;
 using rf::test::run_sim;
 
-namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("snapshot: outlives its loop and can be read by any thread") {
     std::optional<task_snapshot> seen;

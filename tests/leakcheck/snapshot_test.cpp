@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "json_checker.hpp"
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/snapshot.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
@@ -26,14 +27,10 @@ using namespace std::chrono_literals;
 using rf::leakcheck::snapshot_format;
 using rf::leakcheck::snapshot_now;
 using rf::leakcheck::task_snapshot;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 rf::task<> wait_for(rf::sync::event& what) { co_await what.wait(); }
 

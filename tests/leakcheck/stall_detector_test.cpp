@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/detail/stall_sample.hpp>
 #include <ringfence/leakcheck/stall_detector.hpp>
@@ -22,11 +23,10 @@ using rf::leakcheck::stall;
 using rf::leakcheck::stall_detector;
 using rf::leakcheck::stall_options;
 using rf::leakcheck::detail::stall_sample;
+using rf::test::has;
 using steady = std::chrono::steady_clock;
 
 namespace {
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 rf::task<> take_deep(stall_sample* into) {
     co_await rf::this_task::yield();

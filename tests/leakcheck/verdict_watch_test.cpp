@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/leak_guard.hpp>
 #include <ringfence/leakcheck/verdict_watch.hpp>
@@ -17,11 +18,10 @@ using namespace std::chrono_literals;
 using rf::leakcheck::verdict;
 using rf::leakcheck::verdict_watch;
 using rf::leakcheck::wait_finding;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 rf::task<> lock_both(rf::sync::mutex& first, rf::sync::mutex& second) {
     auto one = co_await first.lock();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/wait_graph.hpp>
 #include <ringfence/runtime/cancel_scope.hpp>
@@ -24,10 +25,9 @@ using rf::leakcheck::verdict;
 using rf::leakcheck::wait_finding;
 using rf::leakcheck::wait_graph;
 using rf::leakcheck::wait_graph_options;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 std::size_t count_of(const wait_graph& graph, verdict what) {
     std::size_t count = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/death.hpp"
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/finally.hpp>
@@ -16,10 +17,9 @@
 using namespace std::chrono_literals;
 using rf::leakcheck::watcher;
 using rf::leakcheck::watcher_options;
+using rf::test::has;
 
 namespace {
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 /// In virtual time no thread measures stalls.
 watcher_options without_stalls() {

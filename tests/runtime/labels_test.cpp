@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/runtime/labels.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -14,14 +15,10 @@
 
 using namespace std::chrono_literals;
 using rf::with_label;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 rf::task<> sleep_long() { co_await rf::sleep_for(1h); }
 

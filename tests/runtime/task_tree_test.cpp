@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/support/has.hpp"
 #include <ringfence/runtime/cancel_scope.hpp>
 #include <ringfence/runtime/sleep.hpp>
 #include <ringfence/runtime/task_tree.hpp>
@@ -14,6 +15,7 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using rf::test::has;
 using rf::test::run_sim;
 
 namespace {
@@ -32,11 +34,6 @@ rf::task<> handle_peer() {
 }
 
 std::string tree() { return rf::task_tree(rf::loop::here()); }
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != text.npos;
-}
 
 }  // namespace
 
