@@ -8,11 +8,11 @@ namespace rf::sync {
 once::~once() {
     waiters_.require_empty(identity_);
     if (owner_ != 0)
-        detail::misused(identity_, fmt::format("it was destroyed while task {} does its work, "
-                                               "begun at {}:{}; it has to outlive its callers",
-                                               detail::taker(owner_), begun_at_.file_name(),
-                                               begun_at_.line())
-                                       .c_str());
+        detail::misused(identity_,
+                        fmt::format("it was destroyed while task {} does its work, "
+                                    "begun at {}:{}; it has to outlive its callers",
+                                    detail::taker(owner_), begun_at_.file_name(), begun_at_.line())
+                            .c_str());
 }
 
 void once::finish() noexcept {

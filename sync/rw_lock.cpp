@@ -48,10 +48,10 @@ void rw_lock::tell_owners(wait_owners& out, const place& waiting) noexcept {
 }
 
 void rw_lock::refuse_destruction() const noexcept {
-    const std::string holder = writer_ != 0
-                                   ? fmt::format("task {} holds it, which locked it at {}:{}",
-                                                 writer(), locked_at_.file_name(), locked_at_.line())
-                                   : fmt::format("{} readers hold it", readers_);
+    const std::string holder =
+        writer_ != 0 ? fmt::format("task {} holds it, which locked it at {}:{}", writer(),
+                                   locked_at_.file_name(), locked_at_.line())
+                     : fmt::format("{} readers hold it", readers_);
     detail::misused(
         identity_,
         fmt::format("it was destroyed while {}; it has to outlive its guards", holder).c_str());
