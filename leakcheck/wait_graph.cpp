@@ -198,8 +198,9 @@ private:
     std::string behind_;
     std::map<site, std::vector<suspect>> sites_;
     std::pair<const site, std::vector<suspect>>* last_site_ = nullptr;  // of sites_
-    std::vector<wait_finding> findings_;                                // proofs
-    std::vector<wait_finding> suspicions_;                              // come after them
+    std::vector<wait_finding> findings_;
+    // Are put behind the proofs.
+    std::vector<wait_finding> suspicions_;
 };
 
 }  // namespace

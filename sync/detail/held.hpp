@@ -36,7 +36,7 @@ void tell_owner(wait_owners& out, std::uint64_t note);
 
 /// What a task holds of an Owner, and gives back when destroyed: the base of guards, which have a
 /// `static void give_back(Owner&) noexcept`, and a `hand_on` of the same kind that hears of moves.
-/// Moves; a moved-from one holds nothing. `auto held = co_await lock()` is none.
+/// Moves; a moved-from one holds nothing. `auto held = co_await lock()` is no move.
 template <class Guard, class Owner>
 class held {
 public:
