@@ -299,34 +299,36 @@ TEST_CASE("nursery close: thousands of nurseries that close leave nothing in the
 }
 
 TEST_CASE("verify_none: a nursery is told what its children left when they ended, and no other") {
-    const auto report = bubble([]() -> rf::task<> {
-        slot kept;
-        slot deeper;
-        slot beside;
-        slot own;
-        co_await rf::with_nursery([&](rf::nursery& others) -> rf::task<> {
-            co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-                own = unix_stream::from_fd(stream_descriptor());  // the caller's
-                others.spawn(open_into, std::ref(beside));
-                co_await rf::sleep_for(1ms);
-                CHECK(rf::leakcheck::verify_none(jobs) == "");
-                jobs.spawn(open_into, std::ref(kept));
-                jobs.spawn(one_child, std::ref(deeper));
-                co_await rf::sleep_for(1ms);
-                const std::string left = rf::leakcheck::verify_none(jobs);
-                CAPTURE(left);
-                CHECK(has(left, "in (anonymous namespace)::open_into") !=
-                      has(left, "in {anonymous}::open_into"));
-                CHECK(has(left, "outlives the nursery"));  // that of one_child
-                deeper.reset();
-                CHECK(has(rf::leakcheck::verify_none(jobs), "descriptor "));
-                kept.reset();
-                CHECK(rf::leakcheck::verify_none(jobs) == "");
-                CHECK(has(rf::leakcheck::verify_none(others), "descriptor "));  // beside
-                beside.reset();
-                CHECK(rf::leakcheck::verify_none(others) == "");
+    const auto report = bubble(
+        []() -> rf::task<> {
+            slot kept;
+            slot deeper;
+            slot beside;
+            slot own;
+            co_await rf::with_nursery([&](rf::nursery& others) -> rf::task<> {
+                co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
+                    own = unix_stream::from_fd(stream_descriptor());  // the caller's
+                    others.spawn(open_into, std::ref(beside));
+                    co_await rf::sleep_for(1ms);
+                    CHECK(rf::leakcheck::verify_none(jobs) == "");
+                    jobs.spawn(open_into, std::ref(kept));
+                    jobs.spawn(one_child, std::ref(deeper));
+                    co_await rf::sleep_for(1ms);
+                    const std::string left = rf::leakcheck::verify_none(jobs);
+                    CAPTURE(left);
+                    CHECK(has(left, "in (anonymous namespace)::open_into") !=
+                          has(left, "in {anonymous}::open_into"));
+                    CHECK(has(left, "outlives the nursery"));  // that of one_child
+                    deeper.reset();
+                    CHECK(has(rf::leakcheck::verify_none(jobs), "descriptor "));
+                    kept.reset();
+                    CHECK(rf::leakcheck::verify_none(jobs) == "");
+                    CHECK(has(rf::leakcheck::verify_none(others), "descriptor "));  // beside
+                    beside.reset();
+                    CHECK(rf::leakcheck::verify_none(others) == "");
+                });
             });
-        });
-    });
+        },
+        {.leave_descriptors = true});
     CHECK(report.failure == "");
 }
