@@ -192,6 +192,7 @@ TEST_CASE("wait_graph: a guard moved within its task gives a suspicion, after pa
             co_await rf::sleep_for(600ms);
             CHECK(watch.look() == 1);
             REQUIRE(heard.size() == 1);
+            CHECK(has(heard[0], "suspect likely cycle: "));
             CHECK(has(heard[0], "advice: take these in the same order"));
             jobs.cancel();
         });
