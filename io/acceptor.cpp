@@ -4,13 +4,13 @@
 #include <ringfence/io/endpoint.hpp>
 #include <ringfence/io/error_table.hpp>
 #include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace rf::io::detail {
 namespace {
@@ -58,7 +58,7 @@ void acceptor::arrived(std::int32_t res) noexcept {
         pause_ = 0;
         ++accepted;
         if (released()) {
-            ::close(res);  // a connection that came for a listener already gone
+            system_calls::here().close(res);  // a connection that came for a listener already gone
             return;
         }
         ready_.push_back(res);
@@ -96,25 +96,23 @@ void acceptor::stop_listening() noexcept {
     // A TCP socket that stops listening resets what is in its backlog, a unix socket keeps it: so
     // connections are taken before and after. A handshake that ends in between is reset.
     take_backlog();
-    ::shutdown(fd(), SHUT_RD);
+    system_calls::here().shut_down(fd(), SHUT_RD);
     take_backlog();
     accept_.request_cancel();
     if (!ready_.empty() || at_end()) wake();
 }
 
 void acceptor::take_backlog() noexcept {
-    const int flags = ::fcntl(fd(), F_GETFL);
-    ::fcntl(fd(), F_SETFL, flags | O_NONBLOCK);
-    for (int taken = 0; taken < backlog_taken_max; ++taken) {
-        const int connection = ::accept4(fd(), nullptr, nullptr, SOCK_CLOEXEC);
-        if (connection < 0) {
-            if (classify(request_kind::accept, errno).action == errno_action::retry) continue;
+    std::array<int, 64> connections;
+    for (int times = 0; times < backlog_taken_max / 64; ++times) {
+        const int taken = system_calls::here().accept_now(fd(), connections);
+        if (taken < 0) {
+            if (classify(request_kind::accept, -taken).action == errno_action::retry) continue;
             break;  // empty, or out of descriptors: then the rest is reset
         }
-        ++accepted;
-        ready_.push_back(connection);
+        accepted += static_cast<std::uint64_t>(taken);
+        ready_.insert(ready_.end(), connections.begin(), connections.begin() + taken);
     }
-    ::fcntl(fd(), F_SETFL, flags);
 }
 
 void acceptor::accept_request::on_retired() noexcept {
@@ -133,7 +131,7 @@ void acceptor::stop() noexcept {
     RF_ASSERT(waiting_ == nullptr, "a listener was closed while a task accepts from it");
     if (retry_.armed()) loop::here().timers().cancel(retry_);
     for (const int fd : ready_)
-        ::close(fd);
+        system_calls::here().close(fd);
     ready_.clear();
     accept_.request_cancel();
 }

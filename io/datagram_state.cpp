@@ -3,6 +3,7 @@
 
 #include <ringfence/io/endpoint.hpp>
 #include <ringfence/io/unix_endpoint.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
 #include <algorithm>
@@ -33,8 +34,9 @@ std::string datagram_state::about() const {
     if (fd() < 0) return {};
     sockaddr_storage local{};
     socklen_t size = sizeof local;
-    if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&local), &size) != 0) return {};
-    return "on " + text_of(reinterpret_cast<const sockaddr*>(&local), size);
+    auto* const name = reinterpret_cast<sockaddr*>(&local);
+    if (system_calls::here().local_name(fd(), name, size) < 0) return {};
+    return "on " + text_of(name, size);
 }
 
 void receive_into_awaiter::await_suspend(std::coroutine_handle<>) noexcept {

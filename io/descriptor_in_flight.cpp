@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/descriptor_in_flight.hpp>
 
-#include <unistd.h>
+#include <ringfence/runtime/system_calls.hpp>
+
 
 namespace rf::io {
 
@@ -13,7 +14,7 @@ descriptor_in_flight& descriptor_in_flight::operator=(descriptor_in_flight&& oth
 
 // Not by way of a ring: the thread may have none.
 descriptor_in_flight::~descriptor_in_flight() {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) system_calls::here().close(fd_);
 }
 
 }  // namespace rf::io

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/endpoint.hpp>
 
+#include <ringfence/runtime/system_calls.hpp>
+
 #include <fmt/format.h>
 
 #include <arpa/inet.h>
@@ -68,15 +70,15 @@ result<endpoint> endpoint::parse(std::string_view text) {
 endpoint endpoint::local_of(int fd) noexcept {
     endpoint made;
     socklen_t size = sizeof made.storage_;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&made.storage_), &size) != 0) return {};
-    return made;
+    auto* const name = reinterpret_cast<sockaddr*>(&made.storage_);
+    return system_calls::here().local_name(fd, name, size) < 0 ? endpoint() : made;
 }
 
 endpoint endpoint::peer_of(int fd) noexcept {
     endpoint made;
     socklen_t size = sizeof made.storage_;
-    if (getpeername(fd, reinterpret_cast<sockaddr*>(&made.storage_), &size) != 0) return {};
-    return made;
+    auto* const name = reinterpret_cast<sockaddr*>(&made.storage_);
+    return system_calls::here().peer_name(fd, name, size) < 0 ? endpoint() : made;
 }
 
 std::uint16_t endpoint::port() const noexcept {

@@ -3,6 +3,7 @@
 
 #include <ringfence/runtime/checkpoint.hpp>
 #include <ringfence/runtime/scope_guard.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -37,7 +38,7 @@ detail::open_awaiter file::open(std::string path, open_options options) {
 
 file file::from_descriptor(int fd, std::string path) {
     // Making the state may throw, and then nobody else knows of the descriptor.
-    scope_failure close_again([fd] { ::close(fd); });
+    scope_failure close_again([fd] { system_calls::here().close(fd); });
     return file(detail::descriptor_handle<detail::file_state>::make(fd, std::move(path)));
 }
 

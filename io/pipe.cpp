@@ -2,10 +2,9 @@
 #include <ringfence/io/pipe.hpp>
 
 #include <ringfence/runtime/scope_guard.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
 #include <csignal>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace rf::io {
 namespace {
@@ -25,7 +24,7 @@ void ignore_sigpipe() noexcept {
 }
 
 detail::descriptor_handle<detail::pipe_state> take_over(int fd, const char* kind) {
-    scope_failure close_again([fd] { ::close(fd); });
+    scope_failure close_again([fd] { system_calls::here().close(fd); });
     return detail::descriptor_handle<detail::pipe_state>::make(fd, kind);
 }
 
@@ -56,11 +55,9 @@ int pipe_writer::release() noexcept { return give_away(state_); }
 
 pipe_ends make_pipe() {
     int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) {
-        const int code = errno;
-        throw_failure(request_kind::open, "make pipe", code, {});
-    }
-    scope_failure close_again([&] { ::close(fds[1]); });
+    const int made = system_calls::here().pipe(fds);
+    if (made < 0) throw_failure(request_kind::open, "make pipe", -made, {});
+    scope_failure close_again([&] { system_calls::here().close(fds[1]); });
     pipe_ends ends;
     ends.reader = pipe_reader::from_descriptor(fds[0]);
     close_again.dismiss();

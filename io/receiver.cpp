@@ -2,6 +2,7 @@
 #include <ringfence/io/detail/receiver.hpp>
 
 #include <ringfence/runtime/detail/scope_node.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
 #include <algorithm>
@@ -153,12 +154,12 @@ void receiver::append_copy(std::span<const std::byte> bytes) noexcept {
 
 void receiver::take_what_has_arrived() noexcept {
     std::array<std::byte, 4096> arrived;
-    const ssize_t size = ::recv(fd_, arrived.data(), arrived.size(), MSG_DONTWAIT);
+    const std::int64_t size = system_calls::here().receive_now(fd_, arrived);
     if (size > 0) {
         bytes_received += static_cast<std::uint64_t>(size);
         append_copy(std::span(arrived).first(static_cast<std::size_t>(size)));
-    } else if (size < 0 && errno != EAGAIN && errno != EINTR) {
-        error_ = errno;
+    } else if (size < 0 && size != -EAGAIN && size != -EINTR) {
+        error_ = static_cast<int>(-size);
     }
 }
 

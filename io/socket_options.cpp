@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/detail/socket_options.hpp>
 
+#include <ringfence/runtime/system_calls.hpp>
+
 #include <algorithm>
-#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -10,7 +11,7 @@
 namespace rf::io::detail {
 
 int set_option(int fd, int level, int name, int value) noexcept {
-    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
+    return -system_calls::here().set_option(fd, level, name, &value, sizeof value);
 }
 
 int set_tcp_options(int fd, const tcp_options& options, socket_age age) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/stream.hpp>
 
+#include <ringfence/runtime/system_calls.hpp>
 #include <ringfence/runtime/uring_requests.hpp>
 
 namespace rf::io {
@@ -95,7 +96,8 @@ descriptor_in_flight stream::release() noexcept {
 
 void stream::abort() noexcept {
     const linger at_once{1, 0};
-    setsockopt(state_->fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    (void)system_calls::here().set_option(state_->fd(), SOL_SOCKET, SO_LINGER, &at_once,
+                                          sizeof at_once);
     state_.reset();
 }
 

@@ -2,7 +2,9 @@
 #include <ringfence/io/detail/stream_state.hpp>
 
 #include <ringfence/runtime/loop.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
+#include <cerrno>
 #include <sys/socket.h>
 #include <utility>
 
@@ -39,7 +41,11 @@ std::string stream_state::about() const {
 
 void stream_state::remember_peer() noexcept {
     socklen_t size = sizeof peer_;
-    if (::getpeername(fd(), reinterpret_cast<sockaddr*>(&peer_), &size) != 0)
+    auto* const name = reinterpret_cast<sockaddr*>(&peer_);
+    // For each connection that is accepted: so directly, and by way of the driver only for what is
+    // no descriptor of this process.
+    if (::getpeername(fd(), name, &size) == 0) return;
+    if (errno != EBADF || system_calls::here().peer_name(fd(), name, size) < 0)
         peer_.sin6_family = AF_UNSPEC;  // reset before anybody looked
 }
 

@@ -3,16 +3,17 @@
 
 #include <ringfence/io/detail/socket_options.hpp>
 #include <ringfence/io/error_table.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
-#include <cerrno>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 namespace rf::io {
 
 result<tcp_listener> tcp_listener::try_bind(const endpoint& local, const listen_options& options) {
-    const int fd = ::socket(local.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return to_error(request_kind::bind, "socket", errno);
+    system_calls& calls = system_calls::here();
+    const int fd = calls.socket(local.family(), SOCK_STREAM);
+    if (fd < 0) return to_error(request_kind::bind, "socket", -fd);
     auto state = detail::descriptor_handle<detail::acceptor>::make(fd, "tcp listener");
     int failed = 0;
     if (options.reuse_address) failed = detail::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -23,9 +24,10 @@ result<tcp_listener> tcp_listener::try_bind(const endpoint& local, const listen_
     // Accepted sockets inherit these, which saves a call for each.
     if (failed == 0) failed = detail::set_tcp_options(fd, options.accepted);
     if (failed != 0) return to_error(request_kind::bind, "setsockopt", failed);
-    if (::bind(fd, local.data(), local.size()) != 0)
-        return to_error(request_kind::bind, "bind", errno);
-    if (::listen(fd, options.backlog) != 0) return to_error(request_kind::bind, "listen", errno);
+    failed = -calls.bind(fd, local.data(), local.size());
+    if (failed != 0) return to_error(request_kind::bind, "bind", failed);
+    failed = -calls.listen(fd, options.backlog);
+    if (failed != 0) return to_error(request_kind::bind, "listen", failed);
     return tcp_listener(std::move(state));
 }
 

@@ -3,6 +3,7 @@
 
 #include <ringfence/io/detail/request.hpp>
 #include <ringfence/io/detail/socket_options.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -30,8 +31,8 @@ private:
 
 task<result<tcp_stream>> tcp_stream::try_connect(endpoint peer, tcp_options options) {
     // Without O_NONBLOCK: the ring waits, and no EAGAIN comes back.
-    const int fd = ::socket(peer.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) co_return to_error(request_kind::connect, "socket", errno);
+    const int fd = system_calls::here().socket(peer.family(), SOCK_STREAM);
+    if (fd < 0) co_return to_error(request_kind::connect, "socket", -fd);
     tcp_stream made = unconnected(fd);
     if (const int failed = detail::set_tcp_options(fd, options); failed != 0)
         co_return to_error(request_kind::connect, "setsockopt", failed);

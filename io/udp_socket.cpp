@@ -3,11 +3,10 @@
 
 #include <ringfence/io/error_table.hpp>
 #include <ringfence/runtime/scope_guard.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
-#include <cerrno>
 #include <netinet/in.h>
 #include <string>
-#include <unistd.h>
 
 namespace rf::io {
 namespace {
@@ -18,16 +17,15 @@ namespace {
 
 void set(int fd, int option, int value) {
     // A size above the system's limit is cut to it, as the kernel does; nothing else can fail.
-    ::setsockopt(fd, SOL_SOCKET, option, &value, sizeof value);
+    (void)system_calls::here().set_option(fd, SOL_SOCKET, option, &value, sizeof value);
 }
 
 }  // namespace
 
 udp_socket udp_socket::open(int family, const udp_options& options) {
-    // Blocking on purpose: the ring waits better than EAGAIN does.
-    const int fd = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) fail("make udp socket", errno, {});
-    scope_failure close_again([fd] { ::close(fd); });
+    const int fd = system_calls::here().socket(family, SOCK_DGRAM);
+    if (fd < 0) fail("make udp socket", -fd, {});
+    scope_failure close_again([fd] { system_calls::here().close(fd); });
     if (options.reuse_port) set(fd, SO_REUSEPORT, 1);
     if (options.broadcast) set(fd, SO_BROADCAST, 1);
     if (options.receive_buffer_bytes != 0) set(fd, SO_RCVBUF, options.receive_buffer_bytes);
@@ -40,15 +38,15 @@ udp_socket udp_socket::open(int family, const udp_options& options) {
 
 udp_socket udp_socket::bind(const endpoint& local, const udp_options& options) {
     udp_socket made = open(local.family(), options);
-    if (::bind(made.native_handle(), local.data(), local.size()) != 0)
-        fail("bind udp socket", errno, local.to_string());
+    const int bound = system_calls::here().bind(made.native_handle(), local.data(), local.size());
+    if (bound < 0) fail("bind udp socket", -bound, local.to_string());
     return made;
 }
 
 udp_socket udp_socket::connect(const endpoint& peer, const udp_options& options) {
     udp_socket made = open(peer.family(), options);
-    if (::connect(made.native_handle(), peer.data(), peer.size()) != 0)
-        fail("connect udp socket", errno, peer.to_string());
+    const int joined = system_calls::here().connect(made.native_handle(), peer.data(), peer.size());
+    if (joined < 0) fail("connect udp socket", -joined, peer.to_string());
     return made;
 }
 

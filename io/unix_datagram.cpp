@@ -3,10 +3,9 @@
 
 #include <ringfence/io/error_table.hpp>
 #include <ringfence/runtime/scope_guard.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
-#include <cerrno>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace rf::io {
 
@@ -20,7 +19,7 @@ unix_datagram& unix_datagram::operator=(unix_datagram&& other) noexcept {
 }
 
 unix_datagram unix_datagram::from_fd(int fd) {
-    scope_failure close_again([fd] { ::close(fd); });
+    scope_failure close_again([fd] { system_calls::here().close(fd); });
     unix_datagram made;
     made.state_ = detail::descriptor_handle<detail::datagram_state>::make(
         fd, "unix datagram socket", sizeof(sockaddr_un));
@@ -28,33 +27,35 @@ unix_datagram unix_datagram::from_fd(int fd) {
 }
 
 unix_datagram unix_datagram::open(const unix_endpoint& about) {
-    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int fd = system_calls::here().socket(AF_UNIX, SOCK_DGRAM);
     if (fd < 0)
-        throw_failure(request_kind::bind, "make unix datagram socket", errno, about.to_string());
+        throw_failure(request_kind::bind, "make unix datagram socket", -fd, about.to_string());
     return from_fd(fd);
 }
 
 unix_datagram unix_datagram::bind(const unix_endpoint& local) {
     unix_datagram made = open(local);
-    if (::bind(made.native_handle(), local.data(), local.size()) != 0)
-        throw_failure(request_kind::bind, "bind unix datagram socket", errno, local.to_string());
+    const int bound = system_calls::here().bind(made.native_handle(), local.data(), local.size());
+    if (bound < 0)
+        throw_failure(request_kind::bind, "bind unix datagram socket", -bound, local.to_string());
     if (!local.is_abstract()) made.path_ = local.to_string();
     return made;
 }
 
 unix_datagram unix_datagram::connect(const unix_endpoint& peer) {
     unix_datagram made = open(peer);
-    if (::connect(made.native_handle(), peer.data(), peer.size()) != 0)
-        throw_failure(request_kind::connect, "connect unix datagram socket", errno,
+    const int joined = system_calls::here().connect(made.native_handle(), peer.data(), peer.size());
+    if (joined < 0)
+        throw_failure(request_kind::connect, "connect unix datagram socket", -joined,
                       "to " + peer.to_string());
     return made;
 }
 
 std::pair<unix_datagram, unix_datagram> unix_datagram::pair() {
     int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) != 0)
-        throw_failure(request_kind::connect, "socketpair", errno, {});
-    scope_failure close_second([&] { ::close(fds[1]); });
+    const int made = system_calls::here().socket_pair(AF_UNIX, SOCK_DGRAM, fds);
+    if (made < 0) throw_failure(request_kind::connect, "socketpair", -made, {});
+    scope_failure close_second([&] { system_calls::here().close(fds[1]); });
     unix_datagram first = from_fd(fds[0]);
     close_second.dismiss();
     return {std::move(first), from_fd(fds[1])};
@@ -63,12 +64,13 @@ std::pair<unix_datagram, unix_datagram> unix_datagram::pair() {
 unix_endpoint unix_datagram::local() const noexcept {
     sockaddr_un raw{};
     socklen_t size = sizeof raw;
-    if (::getsockname(native_handle(), reinterpret_cast<sockaddr*>(&raw), &size) != 0) return {};
-    return {reinterpret_cast<const sockaddr*>(&raw), size};
+    auto* const name = reinterpret_cast<sockaddr*>(&raw);
+    if (system_calls::here().local_name(native_handle(), name, size) < 0) return {};
+    return {name, size};
 }
 
 void unix_datagram::close() noexcept {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!path_.empty()) system_calls::here().unlink(path_.c_str());
     path_.clear();
     state_.reset();
 }

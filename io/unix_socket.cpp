@@ -2,10 +2,9 @@
 #include <ringfence/io/unix_socket.hpp>
 
 #include <ringfence/io/detail/request.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
-#include <cerrno>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace rf::io {
 namespace {
@@ -30,8 +29,8 @@ private:
 }  // namespace
 
 task<unix_stream> unix_stream::connect(unix_endpoint peer) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) throw_failure(request_kind::connect, "socket", errno, "for " + peer.to_string());
+    const int fd = system_calls::here().socket(AF_UNIX, SOCK_STREAM);
+    if (fd < 0) throw_failure(request_kind::connect, "socket", -fd, "for " + peer.to_string());
     unix_stream made = from_fd(fd);
     co_await unix_connect_awaiter(fd, peer);
     co_return std::move(made);
@@ -39,21 +38,22 @@ task<unix_stream> unix_stream::connect(unix_endpoint peer) {
 
 std::pair<unix_stream, unix_stream> unix_stream::pair() {
     int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-        throw_failure(request_kind::connect, "socketpair", errno, {});
+    const int made = system_calls::here().socket_pair(AF_UNIX, SOCK_STREAM, fds);
+    if (made < 0) throw_failure(request_kind::connect, "socketpair", -made, {});
     return {from_fd(fds[0]), from_fd(fds[1])};
 }
 
 unix_listener unix_listener::bind(const unix_endpoint& local, int backlog) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) throw_failure(request_kind::bind, "socket", errno, "for " + local.to_string());
+    system_calls& calls = system_calls::here();
+    const int fd = calls.socket(AF_UNIX, SOCK_STREAM);
+    if (fd < 0) throw_failure(request_kind::bind, "socket", -fd, "for " + local.to_string());
     auto state = detail::descriptor_handle<detail::acceptor>::make(fd, "unix listener");
-    if (::bind(fd, local.data(), local.size()) != 0)
-        throw_failure(request_kind::bind, "bind", errno, "to " + local.to_string());
+    int failed = -calls.bind(fd, local.data(), local.size());
+    if (failed != 0) throw_failure(request_kind::bind, "bind", failed, "to " + local.to_string());
     std::string path = local.is_abstract() ? std::string() : local.to_string();
-    if (::listen(fd, backlog) != 0) {
-        const int failed = errno;
-        if (!path.empty()) ::unlink(path.c_str());
+    failed = -calls.listen(fd, backlog);
+    if (failed != 0) {
+        if (!path.empty()) calls.unlink(path.c_str());
         throw_failure(request_kind::bind, "listen", failed, "on " + local.to_string());
     }
     return {std::move(state), std::move(path)};
@@ -72,7 +72,7 @@ void unix_listener::close() noexcept {
 
 void unix_listener::remove_path() noexcept {
     // Once: the name may be another listener's from now on.
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!path_.empty()) system_calls::here().unlink(path_.c_str());
     path_.clear();
 }
 

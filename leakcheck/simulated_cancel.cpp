@@ -33,7 +33,7 @@ bool simulated_kernel::could_finish(const request& which) const {
     case IORING_OP_WRITEV: return (which.object->poll_mask() & (POLLOUT | failed)) != 0;
     case IORING_OP_POLL_ADD:
         return (which.object->poll_mask() & (which.sqe->poll32_events | failed)) != 0;
-    case IORING_OP_CONNECT: return !black_holes_.contains(which.port);
+    case IORING_OP_CONNECT: return !swallows(which.peer);
     case IORING_OP_TIMEOUT: return which.at <= now_;
     default: return false;
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The table of descriptors, and what tests do with them directly.
-#include <ringfence/leakcheck/detail/simulated_listener.hpp>
 #include <ringfence/leakcheck/detail/simulated_memory.hpp>
 #include <ringfence/leakcheck/detail/simulated_stream.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/runtime/assert.hpp>
+#include <ringfence/runtime/system_calls.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,7 +15,6 @@ namespace {
 
 using detail::simulated_counter;
 using detail::simulated_file;
-using detail::simulated_listener;
 using detail::simulated_stream;
 
 constexpr int first_descriptor = 1'000'000;
@@ -30,10 +29,8 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 int simulated_kernel::install(std::shared_ptr<object> opened) {
     if (table_.size() >= options_.descriptors_max) return -EMFILE;
     int fd = first_descriptor;
-    for (const auto& [taken, ignored] : table_) {
-        if (taken != fd) break;
+    for (auto taken = table_.lower_bound(fd); taken != table_.end() && taken->first == fd; ++taken)
         ++fd;
-    }
     table_.emplace(fd, std::move(opened));
     return fd;
 }
@@ -49,15 +46,6 @@ Kind& simulated_kernel::known(int fd, const char* kind) const {
     RF_ASSERT(found != nullptr && found->kind() == kind,
               "a simulated descriptor is not open, or not of this kind");
     return static_cast<Kind&>(*found);
-}
-
-simulated_listener* simulated_kernel::listener_on(std::uint16_t port) const {
-    for (const auto& [fd, opened] : table_) {
-        if (opened->kind() != "listener") continue;
-        auto& found = static_cast<simulated_listener&>(*opened);
-        if (found.port() == port) return &found;
-    }
-    return nullptr;
 }
 
 simulated_kernel::descriptor_pair simulated_kernel::make_stream_pair() {
@@ -81,40 +69,6 @@ simulated_kernel::descriptor_pair simulated_kernel::make_pipe() {
 int simulated_kernel::make_socket() {
     return install(
         std::make_shared<simulated_stream>(*this, "stream", simulated_stream::role::socket));
-}
-
-int simulated_kernel::make_listener(std::uint16_t port) {
-    if (port == 0)
-        for (port = 40'000; listener_on(port) != nullptr;)
-            ++port;
-    if (listener_on(port) != nullptr) return -EADDRINUSE;
-    return install(std::make_shared<simulated_listener>(*this, port, options_.backlog));
-}
-
-std::uint16_t simulated_kernel::port_of(int listener) const {
-    return known<simulated_listener>(listener, "listener").port();
-}
-
-detail::io_result simulated_kernel::connect_stream(simulated_stream& client, std::uint16_t port) {
-    if (black_holes_.contains(port)) return {};
-    simulated_listener* listener = listener_on(port);
-    if (listener == nullptr) return -ECONNREFUSED;
-    if (!listener->has_room()) return {};
-    auto server =
-        std::make_shared<simulated_stream>(*this, "stream", simulated_stream::role::socket);
-    simulated_stream::join(std::static_pointer_cast<simulated_stream>(client.shared_from_this()),
-                           server, options_.stream_capacity);
-    listener->push(std::move(server));
-    return 0;
-}
-
-int simulated_kernel::connect_to(int listener) {
-    const int fd = make_socket();
-    if (fd < 0) return fd;
-    const auto result = known<simulated_stream>(fd, "stream").connect(port_of(listener));
-    if (result.has_value() && *result == 0) return fd;
-    (void)close_now(fd);
-    return result.value_or(-EAGAIN);
 }
 
 int simulated_kernel::make_file(std::string_view content) {
@@ -160,6 +114,10 @@ int simulated_kernel::close_now(int fd) {
     const auto last = std::move(found->second);
     table_.erase(found);
     return 0;
+}
+
+int simulated_kernel::close_any(int fd) {
+    return find(fd) != nullptr ? close_now(fd) : system_calls::of_process().close(fd);
 }
 
 void simulated_kernel::reset_now(int fd) { known<simulated_stream>(fd, "stream").reset(); }

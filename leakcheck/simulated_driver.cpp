@@ -25,7 +25,7 @@ constexpr instant poll_cost = 100'000;
 simulated_driver* simulated_driver::current() noexcept { return current_driver; }
 
 simulated_driver::simulated_driver(simulated_kernel& kernel)
-    : kernel_(kernel), slots_(kernel.options().sq_entries), outer_(current_driver) {
+    : kernel_(kernel), calls_(kernel), slots_(kernel.options().sq_entries), outer_(current_driver) {
     RF_ASSERT(std::has_single_bit(slots_.size()), "sq_entries is a power of two");
     const int error = bell_.open();
     RF_ASSERT(error == 0, "no descriptor is left for the doorbell of a simulated driver");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/leakcheck/detail/simulated_calls.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 #include <ringfence/runtime/doorbell.hpp>
 #include <ringfence/runtime/driver.hpp>
@@ -50,6 +51,7 @@ public:
     [[nodiscard]] int register_buffer_ring(io_uring_buf_ring* ring, std::uint32_t entries,
                                            std::uint16_t group) noexcept override;
     void unregister_buffer_ring(std::uint16_t group) noexcept override;
+    [[nodiscard]] system_calls& calls() noexcept override { return calls_; }
 
 private:
     [[nodiscard]] io_uring_sqe& overflow_sqe() noexcept override;
@@ -59,6 +61,7 @@ private:
     void nothing_will_happen();
 
     simulated_kernel& kernel_;
+    detail::simulated_calls calls_;
     rf::detail::doorbell bell_;
     std::vector<io_uring_sqe> slots_;
     std::uint32_t polls_ = 0;  // in a row, without a wait

@@ -23,6 +23,7 @@
 namespace rf::leakcheck {
 
 namespace detail {
+class simulated_calls;
 class simulated_listener;
 class simulated_stream;
 }  // namespace detail
@@ -117,6 +118,7 @@ private:
     friend class detail::simulated_object;
     friend class detail::simulated_stream;
     friend class detail::simulated_listener;
+    friend class detail::simulated_calls;
     using request = detail::simulated_request;
     using object = detail::simulated_object;
 
@@ -131,11 +133,27 @@ private:
     // Descriptors (simulated_descriptors.cpp).
     [[nodiscard]] int install(std::shared_ptr<object> opened);
     [[nodiscard]] std::shared_ptr<object> find(int fd) const;
+    /// One of its own, or of the process.
+    int close_any(int fd);
     template <class Kind>
     [[nodiscard]] Kind& known(int fd, const char* kind) const;
-    [[nodiscard]] detail::simulated_listener* listener_on(std::uint16_t port) const;
+    [[nodiscard]] detail::simulated_listener* listener_for(const detail::simulated_address& dialled);
+    [[nodiscard]] bool swallows(const detail::simulated_address& dialled) const {
+        return dialled.is_inet() && black_holes_.contains(dialled.port());
+    }
     [[nodiscard]] detail::io_result connect_stream(detail::simulated_stream& client,
-                                                   std::uint16_t port);
+                                                   const detail::simulated_address& dialled);
+    // Names of sockets (simulated_names.cpp).
+    [[nodiscard]] int bind_name(int fd, detail::simulated_address name);
+    [[nodiscard]] bool is_taken(const object& asker, const detail::simulated_address& name) const;
+    [[nodiscard]] std::uint16_t free_port(const object& asker, detail::simulated_address name) const;
+    [[nodiscard]] detail::simulated_address client_name(const detail::simulated_address& dialled);
+    [[nodiscard]] int start_listening(int fd, int backlog);
+    [[nodiscard]] std::shared_ptr<object> at_path(std::string_view path) const;
+    /// Whether there was a unix socket of that path.
+    bool forget_path(std::string_view path);
+    /// Books a sentence on what this kernel will not do, to be found in the run's report.
+    void refuse(std::string sentence);
     void wake_parked(object& changed);
     void restart(std::uint64_t number);
 
@@ -157,6 +175,7 @@ private:
 
     // Requests (simulated_requests.cpp, simulated_transfers.cpp, simulated_cancel.cpp).
     [[nodiscard]] std::int32_t import(request& fresh);
+    [[nodiscard]] std::int32_t refuse_foreign(const io_uring_sqe& sqe);
     [[nodiscard]] std::int32_t import_memory(request& fresh);
     [[nodiscard]] const injection* injected(std::uint8_t opcode);
     void park(request& which);
@@ -184,6 +203,8 @@ private:
     std::uint64_t last_number_ = 0;
     std::map<int, std::shared_ptr<object>> table_;
     std::set<std::uint16_t> black_holes_;
+    std::map<std::string, std::weak_ptr<object>, std::less<>> paths_;  // of unix sockets
+    std::uint16_t last_port_ = 49'999;  // that connect chose
     std::map<std::uint64_t, rf::detail::owned<request>> pending_;  // by number
     std::set<std::pair<instant, std::uint64_t>> queue_;            // what happens later
     std::vector<std::uint64_t> ready_;                             // what is due, in no order

@@ -3,10 +3,7 @@
 #include <ringfence/leakcheck/detail/simulated_listener.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <netinet/in.h>
 #include <poll.h>
 
 namespace rf::leakcheck {
@@ -49,14 +46,11 @@ std::int32_t simulated_kernel::import(request& fresh) {
     }
     if (!names_descriptor(sqe.opcode)) return 0;
     fresh.object = find(sqe.fd);
-    if (fresh.object == nullptr) return -EBADF;
+    if (fresh.object == nullptr) return -refuse_foreign(sqe);
     if (sqe.opcode == IORING_OP_CONNECT) {
-        sockaddr_in6 peer{};
-        std::memcpy(&peer, pointer<const void>(sqe.addr),
-                    std::min<std::size_t>(sqe.off, sizeof peer));
-        if (peer.sin6_family != AF_INET && peer.sin6_family != AF_INET6) return -EAFNOSUPPORT;
-        fresh.port = ntohs(peer.sin6_port);  // at the same place for both families
-        return 0;
+        fresh.peer = {pointer<const sockaddr>(sqe.addr), static_cast<socklen_t>(sqe.off)};
+        const bool known = fresh.peer.is_inet() || fresh.peer.family() == AF_UNIX;
+        return known ? 0 : -EAFNOSUPPORT;
     }
     return import_memory(fresh);
 }
@@ -111,7 +105,7 @@ simulated_kernel::step simulated_kernel::attempt(request& which) {
     case IORING_OP_POLL_ADD: return attempt_poll(which);
     case IORING_OP_SHUTDOWN:
         return finish(which, which.object->shut_down(static_cast<int>(which.sqe->len)));
-    case IORING_OP_CLOSE: return finish(which, close_now(which.sqe->fd));
+    case IORING_OP_CLOSE: return finish(which, close_any(which.sqe->fd));
     case IORING_OP_FSYNC: return finish(which, which.object->synchronise());
     case IORING_OP_FALLOCATE:
         return finish(which, which.object->allocate(which.sqe->off, which.sqe->addr));
@@ -147,22 +141,17 @@ simulated_kernel::step simulated_kernel::attempt_accept(request& which) {
     }
     if (auto* peer = pointer<sockaddr>(which.sqe->addr); peer != nullptr) {
         auto* size = pointer<socklen_t>(which.sqe->addr2);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(static_cast<std::uint16_t>(50'000 + *result % 10'000));
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        std::memcpy(peer, &address, std::min<std::size_t>(*size, sizeof address));
-        *size = sizeof address;
+        find(*result)->remote.copy_to(peer, *size);
     }
     return deliver(which, *result, which.object->readable() != 0 ? IORING_CQE_F_SOCK_NONEMPTY : 0);
 }
 
 simulated_kernel::step simulated_kernel::attempt_connect(request& which) {
-    const detail::io_result result = which.object->connect(which.port);
+    const detail::io_result result = which.object->connect(which.peer);
     if (result.has_value()) return finish(which, *result);
     // A full backlog: the listener is what changes.
-    if (detail::simulated_listener* listener = listener_on(which.port);
-        listener != nullptr && !black_holes_.contains(which.port))
+    if (swallows(which.peer)) return step::parked;
+    if (detail::simulated_listener* listener = listener_for(which.peer); listener != nullptr)
         listener->parked.push_back(which.number);
     return step::parked;
 }

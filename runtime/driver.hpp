@@ -29,6 +29,8 @@ struct completion {
     std::uint32_t flags = 0;  // IORING_CQE_F_*
 };
 
+class system_calls;
+
 /// The two low bits of user_data say whose completion it is; the rest is the operation's address.
 enum class completion_tag : std::uint64_t {
     operation = 0,  // the request itself
@@ -113,6 +115,9 @@ public:
     /// kernel_features::fixed_files.
     [[nodiscard]] virtual int enter_file(int /*fd*/) noexcept { return -EOPNOTSUPP; }
     virtual void leave_file(int /*slot*/) noexcept {}
+
+    /// How descriptors are made and named in the kernel that carries out the requests.
+    [[nodiscard]] virtual system_calls& calls() noexcept;
 
     /// The ring's descriptor, whose fdinfo tells what the kernel thinks; -1: there is none.
     [[nodiscard]] virtual int ring_descriptor() const noexcept { return -1; }

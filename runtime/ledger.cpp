@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace rf {
 
 void descriptor_entry::open(int descriptor, const char* what) noexcept {
@@ -81,6 +83,10 @@ void ledger::closed_twice(const descriptor_entry& entry, int descriptor) {
                     "when its owner closed it; if its number had been given out again by then, "
                     "the wrong file would have been closed",
                     descriptor, entry.kind, detail::to_string(entry.opened), entry.task_id));
+}
+
+void ledger::refused(std::string sentence) {
+    if (faults_.size() != 64) faults_.push_back(std::move(sentence));
 }
 
 void ledger::abandon() noexcept {

@@ -58,6 +58,8 @@ public:
     /// A close that the kernel refused because the descriptor was not open: somebody else had
     /// closed it. `entry` need not be in the ledger any more.
     void closed_twice(const descriptor_entry& entry, int descriptor);
+    /// What a kernel in memory will not do with a descriptor, in a sentence of its own.
+    void refused(std::string sentence);
     /// What went wrong with descriptors so far, one line each; at most 64 are kept.
     [[nodiscard]] const std::vector<std::string>& faults() const noexcept { return faults_; }
     void clear_faults() noexcept { faults_.clear(); }

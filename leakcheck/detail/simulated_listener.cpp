@@ -9,8 +9,10 @@
 
 namespace rf::leakcheck::detail {
 
-simulated_listener::~simulated_listener() {
-    for (const auto& connection : backlog_)
+simulated_listener::~simulated_listener() { drop_backlog(); }
+
+void simulated_listener::drop_backlog() {
+    for (const auto& connection : std::exchange(backlog_, {}))
         connection->reset();
 }
 
@@ -20,9 +22,8 @@ void simulated_listener::push(std::shared_ptr<simulated_stream> connection) {
 }
 
 io_result simulated_listener::accept() {
-    if (shut_) return -EINVAL;
     // Whoever wants a connection and has no descriptor for it leaves it in the backlog.
-    if (backlog_.empty()) return {};
+    if (backlog_.empty()) return shut_ ? io_result(-EINVAL) : io_result();
     const int fd = world_.install(backlog_.front());
     if (fd < 0) return fd;
     backlog_.pop_front();
@@ -32,6 +33,8 @@ io_result simulated_listener::accept() {
 
 std::int32_t simulated_listener::shut_down(int) {
     shut_ = true;
+    // A unix socket keeps what is in its backlog.
+    if (local.family() != AF_UNIX) drop_backlog();
     changed();
     return 0;
 }

@@ -51,7 +51,9 @@ void io_span::append_to(std::vector<std::byte>& out) const {
 io_result simulated_object::read(const io_span&, std::uint64_t) { return -EINVAL; }
 io_result simulated_object::write(const io_span&, std::uint64_t) { return -EINVAL; }
 io_result simulated_object::accept() { return is_socket() ? -EINVAL : -ENOTSOCK; }
-io_result simulated_object::connect(std::uint16_t) { return is_socket() ? -EISCONN : -ENOTSOCK; }
+io_result simulated_object::connect(const simulated_address&) {
+    return is_socket() ? -EISCONN : -ENOTSOCK;
+}
 std::int32_t simulated_object::shut_down(int) { return is_socket() ? -ENOTCONN : -ENOTSOCK; }
 std::int32_t simulated_object::allocate(std::uint64_t, std::uint64_t) { return -ENODEV; }
 std::int32_t simulated_object::synchronise() { return -EINVAL; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/leakcheck/detail/simulated_address.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -56,7 +58,7 @@ public:
     [[nodiscard]] virtual io_result read(const io_span& to, std::uint64_t offset);
     [[nodiscard]] virtual io_result write(const io_span& from, std::uint64_t offset);
     [[nodiscard]] virtual io_result accept();  // a new descriptor
-    [[nodiscard]] virtual io_result connect(std::uint16_t port);
+    [[nodiscard]] virtual io_result connect(const simulated_address& peer);
     [[nodiscard]] virtual std::int32_t shut_down(int how);
     [[nodiscard]] virtual std::int32_t allocate(std::uint64_t offset, std::uint64_t size);
     [[nodiscard]] virtual std::int32_t synchronise();
@@ -67,6 +69,15 @@ public:
     [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
 
     std::vector<std::uint64_t> parked;  // requests that wait for changed(), by their number
+
+    // Of sockets.
+    int family = AF_UNSPEC;      // of one made by make_socket(): any
+    simulated_address local;     // since it is bound or connected
+    simulated_address remote;    // since it is connected
+    bool bound = false;          // by bind: the name is taken while it is open
+    bool shares_port = false;    // SO_REUSEPORT
+    bool both_families = false;  // IPV6_V6ONLY is off
+    bool abrupt = false;         // SO_LINGER of 0 s: its close is a reset
 
 protected:
     /// Something happened that a request may wait for.

@@ -25,7 +25,7 @@ struct simulated_request {
     std::shared_ptr<simulated_object> object;
     std::vector<iovec> parts;   // the memory it names, imported at submission
     msghdr* message = nullptr;  // RECVMSG and SENDMSG
-    std::uint16_t port = 0;     // CONNECT, SENDMSG
+    simulated_address peer;     // CONNECT
     state now = state::due;
     bool attempted = false;
     instant at = 0;

@@ -40,7 +40,7 @@ simulated_stream::~simulated_stream() {
     const auto other = peer();
     if (other == nullptr) return;
     // Bytes that nobody read turn the close into a reset, as TCP does.
-    if (is_socket() && !in_.bytes.empty())
+    if (is_socket() && (abrupt || !in_.bytes.empty()))
         other->break_off();
     else
         other->hear_end();
@@ -99,10 +99,11 @@ io_result simulated_stream::write(const io_span& from, std::uint64_t) {
     return size;
 }
 
-io_result simulated_stream::connect(std::uint16_t port) {
+io_result simulated_stream::connect(const simulated_address& peer) {
     if (role_ != role::socket) return -ENOTSOCK;
     if (connected_) return -EISCONN;
-    return world_.connect_stream(*this, port);
+    if (family != AF_UNSPEC && family != peer.family()) return -EAFNOSUPPORT;
+    return world_.connect_stream(*this, peer);
 }
 
 std::int32_t simulated_stream::shut_down(int how) {

@@ -38,7 +38,7 @@ public:
     [[nodiscard]] std::size_t readable() const noexcept override { return in_.bytes.size(); }
     [[nodiscard]] io_result read(const io_span& to, std::uint64_t offset) override;
     [[nodiscard]] io_result write(const io_span& from, std::uint64_t offset) override;
-    [[nodiscard]] io_result connect(std::uint16_t port) override;
+    [[nodiscard]] io_result connect(const simulated_address& peer) override;
     [[nodiscard]] std::int32_t shut_down(int how) override;
     [[nodiscard]] std::uint32_t poll_mask() const noexcept override;
 
