@@ -174,7 +174,7 @@ void bubble_run::judge(const run_report& report, bool frames_left) {
     for (const std::string& fault : report.faults)
         failure_ += fault + "\n";
     if (!options_.leave_descriptors && descriptors_left())
-        failure_ += "simulated descriptors were left open\n" + world_.describe_pending();
+        failure_ += "descriptors were left open\n" + world_.describe_pending();
     if (frames_left) failure_ += "coroutine frames were left behind, or destroyed twice\n";
 }
 

@@ -141,7 +141,10 @@ inline void run_doctest_bubble(task<> (*fn)(), bubble_options options, std::stri
     const bubble_report report = bubble(fn, options);
     INFO("RF_REPLAY=" << report.token);
 #if RF_EXCEPTIONS
-    if (report.error != nullptr) std::rethrow_exception(report.error);
+    if (report.error != nullptr) {
+        INFO(report.failure);  // says more than the exception
+        std::rethrow_exception(report.error);
+    }
 #endif
     CHECK_MESSAGE(report.ok(), report.failure);
     // The listener says it of a case that is guarded.

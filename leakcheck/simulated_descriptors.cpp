@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The table of descriptors, and what tests do with them directly.
+#include <ringfence/leakcheck/detail/process_file.hpp>
 #include <ringfence/leakcheck/detail/simulated_memory.hpp>
 #include <ringfence/leakcheck/detail/simulated_stream.hpp>
 #include <ringfence/leakcheck/simulated_kernel.hpp>
@@ -116,8 +117,15 @@ int simulated_kernel::close_now(int fd) {
     return 0;
 }
 
+std::shared_ptr<detail::simulated_object> simulated_kernel::file_of_process(int fd) {
+    return detail::process_file::is_file(fd) ? std::make_shared<detail::process_file>(*this, fd, "")
+                                             : nullptr;
+}
+
 int simulated_kernel::close_any(int fd) {
-    return find(fd) != nullptr ? close_now(fd) : system_calls::of_process().close(fd);
+    if (fd >= first_descriptor && find(fd) != nullptr) return close_now(fd);
+    table_.erase(fd);
+    return system_calls::of_process().close(fd);
 }
 
 void simulated_kernel::reset_now(int fd) { known<simulated_stream>(fd, "stream").reset(); }

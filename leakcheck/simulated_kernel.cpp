@@ -44,8 +44,12 @@ simulated_kernel::~simulated_kernel() {
     if (!pending_.empty()) std::fputs(describe_pending().c_str(), stderr);
     RF_ASSERT(pending_.empty(), "a simulated kernel was destroyed with requests pending");
     // One by one, because the last reference to an end wakes what waits at the other.
-    while (!table_.empty())
-        table_.erase(table_.begin());
+    while (!table_.empty()) {
+        const auto first = table_.begin();
+        // What is left of the process's own would be in the way of the next run.
+        first->second->abandon();
+        table_.erase(first);
+    }
 }
 
 simulated_kernel& simulated_kernel::here() noexcept {
@@ -242,7 +246,12 @@ std::size_t simulated_kernel::reap(std::span<completion> out) noexcept {
 void simulated_kernel::for_each_descriptor(
     const std::function<void(int fd, const std::string& kind)>& visit) const {
     for (const auto& [fd, opened] : table_)
-        visit(fd, opened->kind());
+        if (opened->is_open()) visit(fd, opened->kind());
+}
+
+std::size_t simulated_kernel::open_descriptors() const noexcept {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        table_, [](const auto& entry) { return entry.second->is_open(); }));
 }
 
 std::string simulated_kernel::describe_pending() const {
@@ -251,7 +260,7 @@ std::string simulated_kernel::describe_pending() const {
     for (const auto& [number, which] : pending_)
         text += fmt::format("  request {}: {}\n", number, which->describe());
     for (const auto& [fd, opened] : table_)
-        text += fmt::format("  descriptor {}: {}\n", fd, opened->kind());
+        if (opened->is_open()) text += fmt::format("  descriptor {}: {}\n", fd, opened->kind());
     return text;
 }
 

@@ -38,8 +38,17 @@ class simulated_stream;
 ///
 /// Time stands still while anything is due and jumps when the loop sleeps.
 ///
-/// Descriptors are numbers from 1,000,000 up, the lowest free one first, known here alone. To the
-/// process they are not open, so that a system call on one fails with EBADF.
+/// Sockets, pipes and eventfds that I/O objects make under it are its own (driver::calls()): names,
+/// ports and backlogs of a network of one machine, to which every address belongs, and which
+/// nothing outside can reach. Their descriptors are numbers from 1,000,000 up, the lowest free one
+/// first. To the process they are not open, so that a system call of the program on one fails with
+/// EBADF.
+///
+/// Files and directories are the process's: a request on one is carried out by the plain system
+/// call at the moment at which it completes here, so that a cancel before it has no effect.
+///
+/// Other descriptors of the process (those of a pipe or a socket that was made outside) are refused
+/// with EBADFD, and a sentence in the report of the run.
 ///
 /// Lifetime: outlives its driver.
 /// Threads: the loop's.
@@ -102,7 +111,8 @@ public:
     // What there is.
 
     [[nodiscard]] instant time() const noexcept { return now_; }
-    [[nodiscard]] std::size_t open_descriptors() const noexcept { return table_.size(); }
+    /// Simulated ones, and files that requests have opened.
+    [[nodiscard]] std::size_t open_descriptors() const noexcept;
     void for_each_descriptor(
         const std::function<void(int fd, const std::string& kind)>& visit) const;
     [[nodiscard]] std::size_t pending_requests() const noexcept { return pending_.size(); }
@@ -133,6 +143,8 @@ private:
     // Descriptors (simulated_descriptors.cpp).
     [[nodiscard]] int install(std::shared_ptr<object> opened);
     [[nodiscard]] std::shared_ptr<object> find(int fd) const;
+    /// The process's file or directory of that number, if it is one: that never blocks for long.
+    [[nodiscard]] std::shared_ptr<object> file_of_process(int fd);
     /// One of its own, or of the process.
     int close_any(int fd);
     template <class Kind>
@@ -173,10 +185,12 @@ private:
     std::size_t reap(std::span<completion> out) noexcept;
     void flush_overflow();
 
-    // Requests (simulated_requests.cpp, simulated_transfers.cpp, simulated_cancel.cpp).
+    // Requests (simulated_requests.cpp, simulated_transfers.cpp, simulated_paths.cpp,
+    // simulated_cancel.cpp).
     [[nodiscard]] std::int32_t import(request& fresh);
     [[nodiscard]] std::int32_t refuse_foreign(const io_uring_sqe& sqe);
     [[nodiscard]] std::int32_t import_memory(request& fresh);
+    [[nodiscard]] std::int32_t import_path(request& fresh);
     [[nodiscard]] const injection* injected(std::uint8_t opcode);
     void park(request& which);
     [[nodiscard]] step attempt(request& which);
@@ -188,6 +202,8 @@ private:
     [[nodiscard]] step attempt_accept(request& which);
     [[nodiscard]] step attempt_connect(request& which);
     [[nodiscard]] step attempt_poll(request& which);
+    [[nodiscard]] std::int32_t attempt_path(const request& which);
+    [[nodiscard]] std::int32_t open_path(const request& which);
     [[nodiscard]] std::size_t shortened(std::size_t size);
     [[nodiscard]] bool could_finish(const request& which) const;
     void attempt_cancel(request& cancel);

@@ -39,13 +39,13 @@ void simulated_kernel::refuse(std::string sentence) {
 }
 
 std::int32_t simulated_kernel::refuse_foreign(const io_uring_sqe& sqe) {
-    if (::fcntl(sqe.fd, F_GETFD) >= 0)
-        refuse(fmt::format(
-            "{} on descriptor {} ({}) gave EBADF: it is the process's own, and the simulated "
-            "kernel cannot wait for it. Make it in here (tcp_stream::connect, unix_stream::pair, "
-            "make_pipe, simulated_kernel::make_...), or test this on the real kernel with rf::run",
-            rf::detail::opcode_name(sqe.opcode), sqe.fd, who_is(sqe.fd)));
-    return EBADF;
+    if (::fcntl(sqe.fd, F_GETFD) < 0) return EBADF;
+    refuse(fmt::format(
+        "{} on descriptor {} ({}) was refused: it is the process's own, and the simulated kernel "
+        "cannot wait for it. Make it inside of the test (tcp_stream::connect, unix_stream::pair, "
+        "make_pipe, simulated_kernel::make_...), or run the test on the real kernel with rf::run",
+        rf::detail::opcode_name(sqe.opcode), sqe.fd, who_is(sqe.fd)));
+    return EBADFD;
 }
 
 }  // namespace rf::leakcheck

@@ -45,7 +45,9 @@ std::int32_t simulated_kernel::import(request& fresh) {
         return 0;
     }
     if (!names_descriptor(sqe.opcode)) return 0;
+    if (detail::names_path(sqe.opcode)) return import_path(fresh);
     fresh.object = find(sqe.fd);
+    if (fresh.object == nullptr) fresh.object = file_of_process(sqe.fd);
     if (fresh.object == nullptr) return -refuse_foreign(sqe);
     if (sqe.opcode == IORING_OP_CONNECT) {
         fresh.peer = {pointer<const sockaddr>(sqe.addr), static_cast<socklen_t>(sqe.off)};
@@ -88,6 +90,7 @@ std::int32_t simulated_kernel::import_memory(request& fresh) {
 
 simulated_kernel::step simulated_kernel::attempt(request& which) {
     which.touch_memory();
+    if (detail::names_path(which.sqe->opcode)) return finish(which, attempt_path(which));
     switch (which.sqe->opcode) {
     case IORING_OP_NOP: return finish(which, 0);
     case IORING_OP_TIMEOUT: return finish(which, -ETIME);
@@ -108,7 +111,8 @@ simulated_kernel::step simulated_kernel::attempt(request& which) {
     case IORING_OP_CLOSE: return finish(which, close_any(which.sqe->fd));
     case IORING_OP_FSYNC: return finish(which, which.object->synchronise());
     case IORING_OP_FALLOCATE:
-        return finish(which, which.object->allocate(which.sqe->off, which.sqe->addr));
+        return finish(which, which.object->allocate(static_cast<int>(which.sqe->len),
+                                                     which.sqe->off, which.sqe->addr));
     default: return finish(which, -EINVAL);
     }
 }

@@ -56,12 +56,10 @@ int simulated_calls::socket(int family, int type) noexcept {
         return fd;
     }
     world_.refuse(fmt::format(
-        "{} are not simulated: socket() gave EPROTONOSUPPORT. Test what uses them on the real "
-        "kernel (rf::run, rf::leakcheck::leak_guard), or hide them behind an interface here",
-        type != SOCK_DGRAM ? "sockets of this type"
-        : inet             ? "udp sockets"
-                           : "unix datagram sockets"));
-    return -EPROTONOSUPPORT;
+        "a socket of family {} and type {} was refused: the simulated kernel has none of that kind. "
+        "Run the test on the real kernel with rf::run",
+        family, type));
+    return -ESOCKTNOSUPPORT;
 }
 
 int simulated_calls::socket_pair(int family, int type, int (&ends)[2]) noexcept {

@@ -28,7 +28,7 @@ io_result simulated_file::write(const io_span& from, std::uint64_t offset) {
     return static_cast<std::int32_t>(data.size());
 }
 
-std::int32_t simulated_file::allocate(std::uint64_t offset, std::uint64_t size) {
+std::int32_t simulated_file::allocate(int, std::uint64_t offset, std::uint64_t size) {
     if (size == 0) return -EINVAL;
     if (offset > size_max || size > size_max - offset) return -ENOSPC;
     if (content_.size() < offset + size) content_.resize(offset + size);

@@ -18,7 +18,8 @@ public:
     [[nodiscard]] std::size_t readable() const noexcept override { return content_.size(); }
     [[nodiscard]] io_result read(const io_span& to, std::uint64_t offset) override;
     [[nodiscard]] io_result write(const io_span& from, std::uint64_t offset) override;
-    [[nodiscard]] std::int32_t allocate(std::uint64_t offset, std::uint64_t size) override;
+    [[nodiscard]] std::int32_t allocate(int mode, std::uint64_t offset,
+                                        std::uint64_t size) override;
     [[nodiscard]] std::int32_t synchronise() override { return 0; }
     [[nodiscard]] std::uint32_t poll_mask() const noexcept override;
 

@@ -48,6 +48,13 @@ void io_span::append_to(std::vector<std::byte>& out) const {
     });
 }
 
+std::vector<iovec> io_span::pieces() const {
+    std::vector<iovec> found;
+    for_each_piece(*this,
+                   [&](std::byte* at, std::size_t size) { found.push_back({at, size}); });
+    return found;
+}
+
 io_result simulated_object::read(const io_span&, std::uint64_t) { return -EINVAL; }
 io_result simulated_object::write(const io_span&, std::uint64_t) { return -EINVAL; }
 io_result simulated_object::accept() { return is_socket() ? -EINVAL : -ENOTSOCK; }
@@ -55,7 +62,7 @@ io_result simulated_object::connect(const simulated_address&) {
     return is_socket() ? -EISCONN : -ENOTSOCK;
 }
 std::int32_t simulated_object::shut_down(int) { return is_socket() ? -ENOTCONN : -ENOTSOCK; }
-std::int32_t simulated_object::allocate(std::uint64_t, std::uint64_t) { return -ENODEV; }
+std::int32_t simulated_object::allocate(int, std::uint64_t, std::uint64_t) { return -ENODEV; }
 std::int32_t simulated_object::synchronise() { return -EINVAL; }
 
 void simulated_object::changed() {

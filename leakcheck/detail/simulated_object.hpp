@@ -33,6 +33,8 @@ struct io_span {
     std::size_t fill(std::span<const std::byte> data) const noexcept;
     /// Appends the memory to `out`.
     void append_to(std::vector<std::byte>& out) const;
+    /// The memory as an array of its own.
+    [[nodiscard]] std::vector<iovec> pieces() const;
 };
 
 /// What a descriptor refers to, as a struct file of the kernel: alive while a descriptor or a
@@ -60,8 +62,14 @@ public:
     [[nodiscard]] virtual io_result accept();  // a new descriptor
     [[nodiscard]] virtual io_result connect(const simulated_address& peer);
     [[nodiscard]] virtual std::int32_t shut_down(int how);
-    [[nodiscard]] virtual std::int32_t allocate(std::uint64_t offset, std::uint64_t size);
+    /// `mode`: flags of fallocate(2).
+    [[nodiscard]] virtual std::int32_t allocate(int mode, std::uint64_t offset, std::uint64_t size);
     [[nodiscard]] virtual std::int32_t synchronise();
+
+    /// False: its descriptor was closed without a word to the kernel.
+    [[nodiscard]] virtual bool is_open() const noexcept { return true; }
+    /// Its descriptor was still open when the kernel ended.
+    virtual void abandon() noexcept {}
 
     /// POLLIN and its kin, as of now.
     [[nodiscard]] virtual std::uint32_t poll_mask() const noexcept = 0;

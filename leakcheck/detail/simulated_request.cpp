@@ -20,7 +20,8 @@ bool simulated_request::multishot() const noexcept {
 }
 
 bool simulated_request::in_worker() const noexcept {
-    return sqe->opcode == IORING_OP_SHUTDOWN || (object != nullptr && object->in_worker());
+    return sqe->opcode == IORING_OP_SHUTDOWN || names_path(sqe->opcode) ||
+           (object != nullptr && object->in_worker());
 }
 
 void simulated_request::touch_memory() const noexcept {
@@ -40,6 +41,7 @@ void simulated_request::touch_memory() const noexcept {
 std::string simulated_request::describe() const {
     std::string text =
         fmt::format("{} user_data {:#x}", rf::detail::opcode_name(sqe->opcode), sqe->user_data);
+    if (!path.empty()) text += fmt::format(" on {}", path);
     if (object != nullptr) text += fmt::format(" on descriptor {} ({})", sqe->fd, object->kind());
     switch (now) {
     case state::due: return text + fmt::format(", due at {} ns", at);
@@ -50,7 +52,21 @@ std::string simulated_request::describe() const {
     return text;
 }
 
+bool names_path(std::uint8_t opcode) noexcept {
+    switch (opcode) {
+    case IORING_OP_OPENAT:
+    case IORING_OP_STATX:
+    case IORING_OP_RENAMEAT:
+    case IORING_OP_UNLINKAT:
+    case IORING_OP_MKDIRAT:
+    case IORING_OP_LINKAT:
+    case IORING_OP_SYMLINKAT: return true;
+    default: return false;
+    }
+}
+
 bool is_simulated(std::uint8_t opcode) noexcept {
+    if (names_path(opcode)) return true;
     switch (opcode) {
     case IORING_OP_NOP:
     case IORING_OP_READ:

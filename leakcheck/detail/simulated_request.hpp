@@ -26,6 +26,8 @@ struct simulated_request {
     std::vector<iovec> parts;   // the memory it names, imported at submission
     msghdr* message = nullptr;  // RECVMSG and SENDMSG
     simulated_address peer;     // CONNECT
+    std::string path;           // OPENAT and its kin, copied as the kernel does
+    std::string other_path;     // of those that name two
     state now = state::due;
     bool attempted = false;
     instant at = 0;
@@ -48,6 +50,8 @@ struct simulated_request {
     [[nodiscard]] std::string describe() const;
 };
 
+/// Whether it is about a path: OPENAT, STATX and their kin.
+[[nodiscard]] bool names_path(std::uint8_t opcode) noexcept;
 /// Whether there is more to that opcode than EINVAL.
 [[nodiscard]] bool is_simulated(std::uint8_t opcode) noexcept;
 

@@ -185,7 +185,7 @@ TEST_CASE("bubble: a descriptor left open is a failure") {
         (void)rf::leakcheck::simulated_kernel::here().make_file("x");
         co_return;
     });
-    CHECK(has(report.failure, "simulated descriptors were left open"));
+    CHECK(has(report.failure, "descriptors were left open"));
 }
 
 TEST_CASE("bubble: without exploration an order that only a switch would break goes well") {
