@@ -3,7 +3,6 @@
 
 #include <ringfence/runtime/system_calls.hpp>
 
-
 namespace rf::io {
 
 descriptor_in_flight& descriptor_in_flight::operator=(descriptor_in_flight&& other) noexcept {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/runtime/assert.hpp>
+
 #include <utility>
 
 namespace rf::io {
@@ -42,5 +44,25 @@ public:
 private:
     int fd_ = -1;
 };
+
+namespace detail {
+
+/// A stream on a descriptor that nobody else will close: closes it where there is no memory.
+template <class Stream>
+[[nodiscard]] Stream take_over(int fd) {
+#if RF_EXCEPTIONS
+    // Not by a guard: connections are accepted here, and none should pay for the one that fails.
+    try {
+        return Stream::from_fd(fd);
+    } catch (...) {
+        const descriptor_in_flight lost(fd);
+        throw;
+    }
+#else
+    return Stream::from_fd(fd);
+#endif
+}
+
+}  // namespace detail
 
 }  // namespace rf::io

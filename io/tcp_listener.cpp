@@ -14,7 +14,9 @@ result<tcp_listener> tcp_listener::try_bind(const endpoint& local, const listen_
     system_calls& calls = system_calls::here();
     const int fd = calls.socket(local.family(), SOCK_STREAM);
     if (fd < 0) return to_error(request_kind::bind, "socket", -fd);
+    descriptor_in_flight held(fd);
     auto state = detail::descriptor_handle<detail::acceptor>::make(fd, "tcp listener");
+    (void)held.take();
     int failed = 0;
     if (options.reuse_address) failed = detail::set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (failed == 0 && options.reuse_port)

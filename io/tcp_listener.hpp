@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/io/detail/acceptor.hpp>
 #include <ringfence/io/endpoint.hpp>
 #include <ringfence/io/tcp_stream.hpp>
@@ -30,11 +31,11 @@ public:
     void await_suspend(std::coroutine_handle<> h) noexcept { accept_.await_suspend(h); }
     void start() noexcept { accept_.start(); }
     [[nodiscard]] waiter& as_waiter() noexcept { return accept_; }
-    Stream await_resume() { return Stream::from_fd(accept_.await_resume()); }
+    Stream await_resume() { return take_over<Stream>(accept_.await_resume()); }
     result<Stream> await_result() {
         result<int> fd = accept_.await_result();
         if (!fd) return fd.error();
-        return Stream::from_fd(*fd);
+        return take_over<Stream>(*fd);
     }
 
 private:

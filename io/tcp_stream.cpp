@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringfence/io/tcp_stream.hpp>
 
+#include <ringfence/io/descriptor_in_flight.hpp>
 #include <ringfence/io/detail/request.hpp>
 #include <ringfence/io/detail/socket_options.hpp>
 #include <ringfence/runtime/system_calls.hpp>
@@ -33,7 +34,12 @@ task<result<tcp_stream>> tcp_stream::try_connect(endpoint peer, tcp_options opti
     // Without O_NONBLOCK: the ring waits, and no EAGAIN comes back.
     const int fd = system_calls::here().socket(peer.family(), SOCK_STREAM);
     if (fd < 0) co_return to_error(request_kind::connect, "socket", -fd);
-    tcp_stream made = unconnected(fd);
+    tcp_stream made;
+    {
+        descriptor_in_flight held(fd);
+        made = unconnected(fd);
+        (void)held.take();
+    }
     if (const int failed = detail::set_tcp_options(fd, options); failed != 0)
         co_return to_error(request_kind::connect, "setsockopt", failed);
     result<void> connected = co_await as_result(connect_awaiter(fd, peer));

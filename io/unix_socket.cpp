@@ -31,7 +31,7 @@ private:
 task<unix_stream> unix_stream::connect(unix_endpoint peer) {
     const int fd = system_calls::here().socket(AF_UNIX, SOCK_STREAM);
     if (fd < 0) throw_failure(request_kind::connect, "socket", -fd, "for " + peer.to_string());
-    unix_stream made = from_fd(fd);
+    unix_stream made = detail::take_over<unix_stream>(fd);
     co_await unix_connect_awaiter(fd, peer);
     co_return std::move(made);
 }
@@ -40,14 +40,18 @@ std::pair<unix_stream, unix_stream> unix_stream::pair() {
     int fds[2];
     const int made = system_calls::here().socket_pair(AF_UNIX, SOCK_STREAM, fds);
     if (made < 0) throw_failure(request_kind::connect, "socketpair", -made, {});
-    return {from_fd(fds[0]), from_fd(fds[1])};
+    descriptor_in_flight second(fds[1]);
+    unix_stream first = detail::take_over<unix_stream>(fds[0]);
+    return {std::move(first), second.land<unix_stream>()};
 }
 
 unix_listener unix_listener::bind(const unix_endpoint& local, int backlog) {
     system_calls& calls = system_calls::here();
     const int fd = calls.socket(AF_UNIX, SOCK_STREAM);
     if (fd < 0) throw_failure(request_kind::bind, "socket", -fd, "for " + local.to_string());
+    descriptor_in_flight held(fd);
     auto state = detail::descriptor_handle<detail::acceptor>::make(fd, "unix listener");
+    (void)held.take();
     int failed = -calls.bind(fd, local.data(), local.size());
     if (failed != 0) throw_failure(request_kind::bind, "bind", failed, "to " + local.to_string());
     std::string path = local.is_abstract() ? std::string() : local.to_string();

@@ -250,8 +250,8 @@ void simulated_kernel::for_each_descriptor(
 }
 
 std::size_t simulated_kernel::open_descriptors() const noexcept {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        table_, [](const auto& entry) { return entry.second->is_open(); }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(table_, [](const auto& entry) { return entry.second->is_open(); }));
 }
 
 std::string simulated_kernel::describe_pending() const {

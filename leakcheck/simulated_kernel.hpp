@@ -149,7 +149,8 @@ private:
     int close_any(int fd);
     template <class Kind>
     [[nodiscard]] Kind& known(int fd, const char* kind) const;
-    [[nodiscard]] detail::simulated_listener* listener_for(const detail::simulated_address& dialled);
+    [[nodiscard]] detail::simulated_listener* listener_for(
+        const detail::simulated_address& dialled);
     [[nodiscard]] bool swallows(const detail::simulated_address& dialled) const {
         return dialled.is_inet() && black_holes_.contains(dialled.port());
     }
@@ -158,7 +159,8 @@ private:
     // Names of sockets (simulated_names.cpp).
     [[nodiscard]] int bind_name(int fd, detail::simulated_address name);
     [[nodiscard]] bool is_taken(const object& asker, const detail::simulated_address& name) const;
-    [[nodiscard]] std::uint16_t free_port(const object& asker, detail::simulated_address name) const;
+    [[nodiscard]] std::uint16_t free_port(const object& asker,
+                                          detail::simulated_address name) const;
     [[nodiscard]] detail::simulated_address client_name(const detail::simulated_address& dialled);
     [[nodiscard]] int start_listening(int fd, int backlog);
     [[nodiscard]] std::shared_ptr<object> at_path(std::string_view path) const;
@@ -220,10 +222,10 @@ private:
     std::map<int, std::shared_ptr<object>> table_;
     std::set<std::uint16_t> black_holes_;
     std::map<std::string, std::weak_ptr<object>, std::less<>> paths_;  // of unix sockets
-    std::uint16_t last_port_ = 49'999;  // that connect chose
-    std::map<std::uint64_t, rf::detail::owned<request>> pending_;  // by number
-    std::set<std::pair<instant, std::uint64_t>> queue_;            // what happens later
-    std::vector<std::uint64_t> ready_;                             // what is due, in no order
+    std::uint16_t last_port_ = 49'999;                                 // that connect chose
+    std::map<std::uint64_t, rf::detail::owned<request>> pending_;      // by number
+    std::set<std::pair<instant, std::uint64_t>> queue_;                // what happens later
+    std::vector<std::uint64_t> ready_;                                 // what is due, in no order
     std::multimap<instant, std::function<void()>> actions_;
     std::map<std::uint16_t, detail::simulated_buffer_group> groups_;
     std::vector<injection> injections_;

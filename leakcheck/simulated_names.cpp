@@ -16,7 +16,7 @@ using detail::simulated_address;
 using detail::simulated_listener;
 using detail::simulated_stream;
 
-constexpr std::uint16_t first_port = 40'000;   // that bind chooses
+constexpr std::uint16_t first_port = 40'000;    // that bind chooses
 constexpr std::uint16_t client_first = 50'000;  // that connect chooses
 constexpr std::uint16_t client_last = 60'999;
 
@@ -87,8 +87,7 @@ int simulated_kernel::start_listening(int fd, int backlog) {
             return failed;
     }
     const auto room = static_cast<std::size_t>(std::max(backlog, 1));
-    auto listener =
-        std::make_shared<simulated_listener>(*this, std::min(room, options_.backlog));
+    auto listener = std::make_shared<simulated_listener>(*this, std::min(room, options_.backlog));
     listener->family = socket->family;
     listener->local = socket->local;
     listener->bound = true;
@@ -136,8 +135,8 @@ simulated_listener* simulated_kernel::listener_for(const simulated_address& dial
 
 simulated_address simulated_kernel::client_name(const simulated_address& dialled) {
     if (!dialled.is_inet()) return simulated_address::unnamed();
-    last_port_ = last_port_ < client_last ? static_cast<std::uint16_t>(last_port_ + 1)
-                                          : client_first;
+    last_port_ =
+        last_port_ < client_last ? static_cast<std::uint16_t>(last_port_ + 1) : client_first;
     simulated_address name = dialled;
     name.set_port(last_port_);
     return name;
@@ -157,8 +156,7 @@ detail::io_result simulated_kernel::connect_stream(simulated_stream& client,
         std::make_shared<simulated_stream>(*this, "stream", simulated_stream::role::socket);
     const bool any = dialled.is_inet() && dialled.is_any();
     server->family = dialled.family();
-    server->local =
-        any ? simulated_address::loopback(dialled.family(), dialled.port()) : dialled;
+    server->local = any ? simulated_address::loopback(dialled.family(), dialled.port()) : dialled;
     if (client.local.family() == AF_UNSPEC) client.local = client_name(server->local);
     client.remote = server->local;
     server->remote = client.local;

@@ -36,7 +36,7 @@ std::uint64_t other_path_of(const io_uring_sqe& sqe) {
 std::int32_t describe_to(struct ::statx& out, const detail::simulated_object& opened) {
     out = {};
     out.stx_mask = STATX_TYPE | STATX_SIZE;
-    out.stx_mode = static_cast<std::uint16_t>(opened.is_socket()    ? S_IFSOCK
+    out.stx_mode = static_cast<std::uint16_t>(opened.is_socket()   ? S_IFSOCK
                                               : opened.in_worker() ? S_IFREG
                                                                    : S_IFIFO);
     out.stx_size = opened.in_worker() ? opened.readable() : 0;

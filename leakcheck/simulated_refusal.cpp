@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a simulated kernel says of descriptors that are not its own.
 #include <ringfence/leakcheck/simulated_kernel.hpp>
-
 #include <ringfence/runtime/cancel_error.hpp>
 #include <ringfence/runtime/detail/opcode_name.hpp>
 #include <ringfence/runtime/loop.hpp>

@@ -112,7 +112,7 @@ simulated_kernel::step simulated_kernel::attempt(request& which) {
     case IORING_OP_FSYNC: return finish(which, which.object->synchronise());
     case IORING_OP_FALLOCATE:
         return finish(which, which.object->allocate(static_cast<int>(which.sqe->len),
-                                                     which.sqe->off, which.sqe->addr));
+                                                    which.sqe->off, which.sqe->addr));
     default: return finish(which, -EINVAL);
     }
 }

@@ -57,8 +57,7 @@ io_result process_file::write(const io_span& from, std::uint64_t offset) {
 }
 
 std::int32_t process_file::allocate(int mode, std::uint64_t offset, std::uint64_t size) {
-    return status(
-        ::fallocate(fd_, mode, static_cast<off_t>(offset), static_cast<off_t>(size)));
+    return status(::fallocate(fd_, mode, static_cast<off_t>(offset), static_cast<off_t>(size)));
 }
 
 std::int32_t process_file::synchronise() { return status(::fdatasync(fd_)); }

@@ -55,10 +55,10 @@ int simulated_calls::socket(int family, int type) noexcept {
         if (fd >= 0) world_.find(fd)->family = family;
         return fd;
     }
-    world_.refuse(fmt::format(
-        "a socket of family {} and type {} was refused: the simulated kernel has none of that kind. "
-        "Run the test on the real kernel with rf::run",
-        family, type));
+    world_.refuse(fmt::format("a socket of family {} and type {} was refused: the simulated kernel "
+                              "has none of that kind. "
+                              "Run the test on the real kernel with rf::run",
+                              family, type));
     return -ESOCKTNOSUPPORT;
 }
 

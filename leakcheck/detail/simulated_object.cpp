@@ -50,8 +50,7 @@ void io_span::append_to(std::vector<std::byte>& out) const {
 
 std::vector<iovec> io_span::pieces() const {
     std::vector<iovec> found;
-    for_each_piece(*this,
-                   [&](std::byte* at, std::size_t size) { found.push_back({at, size}); });
+    for_each_piece(*this, [&](std::byte* at, std::size_t size) { found.push_back({at, size}); });
     return found;
 }
 

@@ -139,14 +139,16 @@ TEST_CASE("simulated files: an open that is cancelled before it begins makes no 
         });
         (void)co_await file::open(folder / "a", make_new);
     };
-    auto report = for_each_cancel_point(opens, {.variants = injection::cancel_wins | injection::by_parent});
+    auto report =
+        for_each_cancel_point(opens, {.variants = injection::cancel_wins | injection::by_parent});
     CHECK_MESSAGE(report.ok(), report.failure);
     REQUIRE(made.size() >= 2);
     CHECK(made[0]);  // nothing was injected
     CHECK(!made[1]);
 
     made.clear();
-    report = for_each_cancel_point(opens, {.variants = injection::completion_wins | injection::by_parent});
+    report = for_each_cancel_point(opens,
+                                   {.variants = injection::completion_wins | injection::by_parent});
     CHECK_MESSAGE(report.ok(), report.failure);
     REQUIRE(made.size() >= 2);
     CHECK(made[1]);  // and the file was closed, or the report would say so
