@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Files and directories of the process, used by a program on the simulated kernel.
+#include "tests/support/has.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include <ringfence/io/detail/request.hpp>
 #include <ringfence/io/directory.hpp>
@@ -31,12 +32,12 @@ using namespace std::chrono_literals;
 using rf::io::file;
 using rf::leakcheck::for_each_cancel_point;
 using rf::leakcheck::injection;
+using rf::test::has;
 
 namespace {
 
 constexpr rf::io::open_options make_new{.write = true, .create = true, .exclusive = true};
 
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 /// An open whose descriptor belongs to nobody.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Programs that make their own sockets, as users write them, on the simulated kernel.
+#include "tests/support/has.hpp"
 #include <ringfence/io/tcp_listener.hpp>
 #include <ringfence/io/tcp_stream.hpp>
 #include <ringfence/io/udp_socket.hpp>
@@ -33,10 +34,9 @@ using rf::io::endpoint;
 using rf::io::tcp_listener;
 using rf::io::tcp_stream;
 using rf::leakcheck::simulated_kernel;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, const char* words) { return text.find(words) != text.npos; }
 
 rf::task<> echo(tcp_stream peer) {
     while (auto chunk = co_await peer.read())

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // That suppressions reach every check, and that a leak reaches the status of the program.
+#include "tests/support/has.hpp"
 #include <ringfence/leakcheck/bubble.hpp>
 #include <ringfence/leakcheck/cancel_points.hpp>
 #include <ringfence/leakcheck/doctest.hpp>
@@ -33,10 +34,9 @@ using rf::leakcheck::bubble_report;
 using rf::leakcheck::leak_suppressions;
 using rf::leakcheck::may_leave;
 using rf::leakcheck::simulated_kernel;
+using rf::test::has;
 
 namespace {
-
-bool has(const std::string& text, std::string_view words) { return text.find(words) != text.npos; }
 
 rf::task<> wait_for_ever() {
     rf::sync::event never;

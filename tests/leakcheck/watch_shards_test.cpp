@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/death.hpp"
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include "tests/support/virtual_shards.hpp"
 #include <ringfence/leakcheck/monitor.hpp>
@@ -30,6 +31,7 @@ using rf::leakcheck::wait_graph;
 using rf::leakcheck::watcher;
 using rf::leakcheck::watcher_options;
 using rf::test::death;
+using rf::test::has;
 using rf::test::run_to_death;
 
 namespace {
@@ -98,8 +100,6 @@ std::size_t times_said(const death& end, std::string_view words) {
         ++count;
     return count;
 }
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 }  // namespace
 

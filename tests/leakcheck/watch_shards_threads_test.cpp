@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/death.hpp"
+#include "tests/support/has.hpp"
 #include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/run_sharded.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -26,12 +27,11 @@ using rf::leakcheck::stall;
 using rf::leakcheck::watcher;
 using rf::leakcheck::watcher_options;
 using rf::test::death;
+using rf::test::has;
 using rf::test::run_to_death;
 using steady = std::chrono::steady_clock;
 
 namespace {
-
-bool has(std::string_view text, std::string_view words) { return text.find(words) != text.npos; }
 
 /// Stops once all shards are there.
 rf::task<> raise_when(std::atomic<std::uint32_t>& there, std::uint32_t count) {
