@@ -130,9 +130,9 @@ def numbers(text):
     return found
 
 
-def run_pinned(command, processor, timeout):
+def run_pinned(command, processor, timeout, first=True):
     done = subprocess.run([str(part) for part in command], text=True, capture_output=True,
-                          timeout=timeout, check=False, preexec_fn=pinned(processor))
+                          timeout=timeout, check=False, preexec_fn=pinned(processor, first))
     if done.returncode != 0:
         raise Failed(f"{' '.join(str(part) for part in command)} failed: "
                      f"{(done.stderr or done.stdout).strip()}")
