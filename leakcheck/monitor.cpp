@@ -112,9 +112,11 @@ void monitor::tell(growth_warning& warning) {
               });
     const loop& owner = loop::here();
     warning.shard = rf::detail::shard_index(owner);
+    warning.events = owner.recent_events();
     if (handler_) return handler_(warning);
-    std::fprintf(stderr, "ringfence: %stasks that do not end keep growing in number:\n%s",
-                 rf::detail::shard_text(owner).c_str(), warning.table().c_str());
+    std::fprintf(stderr, "ringfence: %stasks that do not end keep growing in number:\n%s%s",
+                 rf::detail::shard_text(owner).c_str(), warning.table().c_str(),
+                 warning.events.c_str());
 }
 
 site_trend monitor::trend_of(const site_key& key, const site& one,

@@ -41,7 +41,8 @@ struct site_trend {
 /// Sites that grow, the steepest first; of those that are as steep, spawn sites first.
 struct growth_warning {
     std::vector<site_trend> sites;
-    int shard = -1;  // whose tasks they are; -1: there are none
+    int shard = -1;      // whose tasks they are; -1: there are none
+    std::string events;  // the last events of the loop, if it records them
     /// One line per site, below a line of headings.
     [[nodiscard]] std::string table() const;
 

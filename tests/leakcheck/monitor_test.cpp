@@ -2,6 +2,7 @@
 #if defined(RF_WITH_PROFILE)
 #include "decoded_profile.hpp"
 #endif
+#include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/monitor.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -117,6 +118,34 @@ TEST_CASE("monitor: one lost task a second among 1,000 requests is named within 
 
 // Requests by the second, connections by the hour; ten times as many at noon as at midnight.
 // At full length it takes a minute: RF_TEST_ALL.
+TEST_CASE("monitor: a warning has the last events of a loop that records them") {
+    const auto warned_events = [](std::size_t kept) {
+        std::string events;
+        run_sim([&]() -> rf::task<> {
+            if (kept != 0) rf::loop::here().record_flight(kept);
+            rf::sync::channel<int> answers(0);
+            monitor watch;
+            bool warned = false;
+            watch.on_growth([&](const growth_warning& what) {
+                events = what.events;
+                warned = true;
+            });
+            co_await rf::with_nursery([&](rf::nursery& all) -> rf::task<> {
+                all.spawn_service([&] { return watch.run(); });
+                for (int i = 0; i < 120 && !warned; ++i) {
+                    all.spawn(wait_for_answer, std::ref(answers));
+                    co_await rf::sleep_for(1s);
+                }
+                all.cancel();
+            });
+            CHECK(warned);
+        });
+        return events;
+    };
+    CHECK(warned_events(0).empty());
+    CHECK(rf::test::has(warned_events(64), "monitor_test.cpp"));
+}
+
 TEST_CASE("monitor: a day with a tenfold swing raises no alarm") {
     const double requests = std::getenv("RF_TEST_ALL") != nullptr ? 20.0 : 1.0;
     run_sim([requests]() -> rf::task<> {
