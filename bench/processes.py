@@ -45,11 +45,11 @@ class Failed(Exception):
 class Server:
     """A server that prints "listening on ADDRESS:PORT" when it is ready, and its totals at the end."""
 
-    def __init__(self, command, processor, environment=None):
+    def __init__(self, command, processor, environment=None, first=True):
         self.command = [str(part) for part in command]
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, **(environment or {})},
-                                        preexec_fn=pinned(processor))
+                                        preexec_fn=pinned(processor, first))
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
             self.process.kill()

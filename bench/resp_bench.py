@@ -20,12 +20,12 @@ OPERATIONS_SMALL = {1: 2_000, 16: 16_000}
 class Redis:
     """redis-server without its files and threads, as a server of this bench."""
 
-    def __init__(self, processor, wrap=list):
+    def __init__(self, processor, wrap=list, first=True):
         self.port = free_port()
         self.process = subprocess.Popen(
             wrap(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
                   "--appendonly", "no", "--io-threads", "1", "--daemonize", "no"]),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(processor))
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(processor, first))
         try:
             wait_for_port(self.port, self.process)
         except Failed:
@@ -64,9 +64,9 @@ def run(context):
         context.leave_out("resp: redis-server is not installed: no ratios (Debian: redis-server)")
     processor = processors()[0]
     program = str(context.program("resp_server", "examples"))
-    kinds = {"ringfence": lambda wrap=list: Server(wrap([program, "0"]), processor)}
+    kinds = {"ringfence": lambda wrap=list, **how: Server(wrap([program, "0"]), processor, **how)}
     if with_redis:
-        kinds["redis"] = lambda wrap=list: Redis(processor, wrap)
+        kinds["redis"] = lambda **how: Redis(processor, **how)
     if not may_trace():
         context.leave_out("resp: no system calls: there is no strace (Debian: strace)")
     servers = {}
@@ -84,9 +84,10 @@ def run(context):
 
 def total_of(counter, start, test, depth, operations):
     """What the counter counts of a server that does so many operations, start, connections and end among them."""
-    server = start(counter.command)
+    # All in turn: with priority the load would keep what traces the server from its processor, and a
+    # server alone with it would take every request by itself.
+    server = start(wrap=counter.command, first=False)
     try:
-        # The load spins while it waits, and must not keep what traces the server from its processor.
         measure(server, test, depth, operations, first=False)
     finally:
         server.stop()
