@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "graph_looks.hpp"
 #include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/verdict_watch.hpp>
@@ -18,7 +19,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,16 +27,12 @@ using namespace std::chrono_literals;
 using rf::leakcheck::verdict;
 using rf::leakcheck::wait_finding;
 using rf::leakcheck::wait_graph;
+using rf::test::count_of;
+using rf::test::final_look;
 using rf::test::has;
+using rf::test::look_at;
 
 namespace {
-
-std::size_t count_of(const wait_graph& graph, verdict what) {
-    std::size_t count = 0;
-    for (const wait_finding& finding : graph.findings())
-        count += finding.what == what ? 1 : 0;
-    return count;
-}
 
 // What is held, and how it is taken.
 struct mutex_held {
@@ -89,28 +85,6 @@ rf::task<> hand_on_and_join(Held& what, rf::nursery& jobs, std::chrono::nanoseco
     jobs.spawn(keep_for<decltype(held)>, std::move(held), time);
     co_await jobs.async(want<Held>, std::ref(what));
 }
-
-/// Spawns tasks with `start` and looks at the graph a second later; then all are cancelled.
-template <class Start, class Look>
-void look_at(Start start, Look look) {
-    rf::test::run_sim([&]() -> rf::task<> {
-        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-            start(jobs);
-            co_await rf::sleep_for(1s);
-            look();
-            jobs.cancel();
-        });
-    });
-}
-
-/// The graph when nothing can happen any more.
-struct final_look : rf::run_observer {
-    std::optional<wait_graph> graph;
-    std::string deadlocked(rf::loop& owner) override {
-        graph.emplace(owner);
-        return graph->report();
-    }
-};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "graph_looks.hpp"
 #include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include <ringfence/leakcheck/wait_graph.hpp>
@@ -16,7 +17,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,16 +25,12 @@ using rf::leakcheck::verdict;
 using rf::leakcheck::wait_finding;
 using rf::leakcheck::wait_graph;
 using rf::leakcheck::wait_graph_options;
+using rf::test::count_of;
+using rf::test::final_look;
 using rf::test::has;
+using rf::test::look_at;
 
 namespace {
-
-std::size_t count_of(const wait_graph& graph, verdict what) {
-    std::size_t count = 0;
-    for (const wait_finding& finding : graph.findings())
-        count += finding.what == what ? 1 : 0;
-    return count;
-}
 
 rf::task<> lock_both(rf::sync::mutex& first, rf::sync::mutex& second, const char* name) {
     rf::this_task::set_name(name);
@@ -68,28 +64,6 @@ rf::task<> read_and_sleep(rf::sync::rw_lock& table, std::chrono::seconds how_lon
     auto reading = co_await table.lock_shared();
     co_await rf::sleep_for(how_long);
 }
-
-/// Spawns tasks with `start` and looks at the graph a second later; then all are cancelled.
-template <class Start, class Look>
-void look_at(Start start, Look look) {
-    rf::test::run_sim([&]() -> rf::task<> {
-        co_await rf::with_nursery([&](rf::nursery& jobs) -> rf::task<> {
-            start(jobs);
-            co_await rf::sleep_for(1s);
-            look();
-            jobs.cancel();
-        });
-    });
-}
-
-/// The graph when nothing can happen any more.
-struct final_look : rf::run_observer {
-    std::optional<wait_graph> graph;
-    std::string deadlocked(rf::loop& owner) override {
-        graph.emplace(owner);
-        return graph->report();
-    }
-};
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
 #include "tests/support/virtual_shards.hpp"
+#include "without_stalls.hpp"
 #include <ringfence/leakcheck/monitor.hpp>
 #include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/finally.hpp>
@@ -29,19 +30,12 @@ using rf::leakcheck::verdict;
 using rf::leakcheck::wait_finding;
 using rf::leakcheck::wait_graph;
 using rf::leakcheck::watcher;
-using rf::leakcheck::watcher_options;
 using rf::test::death;
 using rf::test::has;
 using rf::test::run_to_death;
+using rf::test::without_stalls;
 
 namespace {
-
-/// In virtual time no thread measures stalls.
-watcher_options without_stalls() {
-    watcher_options options;
-    options.stalls.threshold = 0ns;
-    return options;
-}
 
 rf::test::virtual_options watched(std::uint64_t seed = 1) {
     rf::test::virtual_options options;
@@ -91,14 +85,6 @@ std::string report_of(const death& end, const std::string& headline) {
     const std::size_t start = end.said.find(headline);
     if (start == std::string::npos) return {};
     return end.said.substr(start, end.said.find("\nringfence: shard", start) - start);
-}
-
-std::size_t times_said(const death& end, std::string_view words) {
-    std::size_t count = 0;
-    for (std::size_t at = end.said.find(words); at != std::string::npos;
-         at = end.said.find(words, at + 1))
-        ++count;
-    return count;
 }
 
 }  // namespace
@@ -197,8 +183,8 @@ TEST_CASE("watch_shards: a shard that several wait for tells once what its guest
     });
     CHECK(end.status == 0);
     CAPTURE(end.said);
-    CHECK(times_said(end, "the grace period of a drain has passed") == 2);
-    CHECK(times_said(end, "shard 1: what it runs for other shards") == 1);
+    CHECK(end.times_said("the grace period of a drain has passed") == 2);
+    CHECK(end.times_said("shard 1: what it runs for other shards") == 1);
 }
 
 TEST_CASE("watch_shards: a child that hangs on another shard is told of by that one") {
@@ -226,7 +212,7 @@ TEST_CASE("watch_shards: a child that hangs on another shard is told of by that 
                   "\nshard 1: PROVEN cycle: a task waits for itself\n  task 2 \"of shard 0\""));
         CHECK(has(there, "lock_twice"));
         CHECK(has(there, "nursery \"guests\""));
-        CHECK(times_said(end, "what it runs for other shards") == 1);
+        CHECK(end.times_said("what it runs for other shards") == 1);
     });
 }
 

@@ -2,6 +2,7 @@
 #include "tests/support/death.hpp"
 #include "tests/support/has.hpp"
 #include "tests/support/run_sim.hpp"
+#include "without_stalls.hpp"
 #include <ringfence/leakcheck/watcher.hpp>
 #include <ringfence/runtime/finally.hpp>
 #include <ringfence/runtime/sleep.hpp>
@@ -16,17 +17,10 @@
 
 using namespace std::chrono_literals;
 using rf::leakcheck::watcher;
-using rf::leakcheck::watcher_options;
 using rf::test::has;
+using rf::test::without_stalls;
 
 namespace {
-
-/// In virtual time no thread measures stalls.
-watcher_options without_stalls() {
-    watcher_options options;
-    options.stalls.threshold = 0ns;
-    return options;
-}
 
 rf::task<> lock_twice() {
     rf::sync::mutex a;

@@ -66,14 +66,6 @@ std::string about_shard(const death& end, std::uint32_t index) {
     return end.said.substr(start, end.said.find("\nshard ", start) - start);
 }
 
-std::size_t times_said(const death& end, std::string_view words) {
-    std::size_t count = 0;
-    for (std::size_t at = end.said.find(words); at != std::string::npos;
-         at = end.said.find(words, at + 1))
-        ++count;
-    return count;
-}
-
 }  // namespace
 
 TEST_SUITE("shard dump threads") {
@@ -108,7 +100,7 @@ TEST_SUITE("shard dump threads") {
             // In whichever wait it is found: the thread sanitizer delivers signals late.
             CHECK(tree.find(fmt::format("\"{}\": ", names[index])) != std::string::npos);
             CHECK(tree.find("shard_dump_threads_test.cpp:") != std::string::npos);
-            CHECK(times_said(end, fmt::format("shard {}: ringfence: ", index)) == 2);
+            CHECK(end.times_said(fmt::format("shard {}: ringfence: ", index)) == 2);
         }
     }
 

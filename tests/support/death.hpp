@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,13 @@ struct death {
 
     [[nodiscard]] bool says(std::string_view words) const {
         return said.find(words) != std::string::npos;
+    }
+    [[nodiscard]] std::size_t times_said(std::string_view words) const {
+        std::size_t count = 0;
+        for (std::size_t at = said.find(words); at != std::string::npos;
+             at = said.find(words, at + 1))
+            ++count;
+        return count;
     }
 };
 
