@@ -103,8 +103,9 @@ void acceptor::stop_listening() noexcept {
 }
 
 void acceptor::take_backlog() noexcept {
-    std::array<int, 64> connections;
-    for (int times = 0; times < backlog_taken_max / 64; ++times) {
+    constexpr int at_once = 64;
+    std::array<int, at_once> connections;
+    for (int times = 0; times < backlog_taken_max / at_once; ++times) {
         const int taken = system_calls::here().accept_now(fd(), connections);
         if (taken < 0) {
             if (classify(request_kind::accept, -taken).action == errno_action::retry) continue;
